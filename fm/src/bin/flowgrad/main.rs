@@ -1,0 +1,2 @@
+//! The program `flowgrad`.
+fn main() {}
