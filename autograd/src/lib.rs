@@ -1,1 +1,65 @@
-//! Being written.
+//! # autograd: the algebra of arrays and its derivatives
+//!
+//! A program is written once, generic over an [`Algebra`]:
+//!
+//! ```
+//! use autograd::{Algebra, Cpu, Tensor, grad, jvp};
+//!
+//! fn energy<A: Algebra>(x: &Tensor<A>) -> Tensor<A> {
+//!     (x.sin() * x).sum()
+//! }
+//!
+//! let x = Tensor::<Cpu<f64>>::new(&[2], vec![0.5, 1.0]);
+//! let value = energy(&x);             // read with plain arrays
+//! let slope = grad(energy, &x);       // read with variables: reverse mode
+//! let (same, along) = jvp(energy, &x, &x.ones_like()); // with duals: forward mode
+//! assert_eq!(value.item(), same.item());
+//! assert!((slope.sum().item() - along.item()).abs() < 1e-15);
+//! ```
+//!
+//! ## Reading order
+//! 1. `linear.rs`: linear maps and their transposes, where it all begins.
+//! 2. `pointwise.rs`: the formula sheet.
+//! 3. `map.rs`: a derivative is a list of (input, linear map).
+//! 4. `dual.rs` and `tape.rs`, `var.rs`: pushing forward, pulling back.
+//! 5. `algebra.rs`, `tensor.rs`: how one text has many readings.
+//! 6. `derivative.rs`, `divergence.rs`, `shard.rs`: what one does with it.
+//! 7. `check.rs`: how each derivative is proved.
+
+mod algebra;
+pub mod check;
+mod cpu;
+mod derivative;
+mod divergence;
+mod dual;
+mod finite;
+mod index;
+mod linear;
+mod map;
+mod num;
+mod pointwise;
+mod primitive;
+mod real;
+mod shape;
+mod shard;
+mod tape;
+mod tensor;
+mod tree;
+mod var;
+
+pub use algebra::{Algebra, Compare, Transpose};
+pub use cpu::Cpu;
+pub use derivative::{grad, hvp, jvp, value_and_grad, value_and_grad_partial, vjp};
+pub use divergence::{divergence, hutchinson};
+pub use dual::Dual;
+pub use finite::trap_non_finite;
+pub use index::Index;
+pub use linear::{End, Linear};
+pub use pointwise::{Binary, Unary};
+pub use primitive::Primitive;
+pub use real::Real;
+pub use shape::{MAX_RANK, Shape};
+pub use shard::sum_over_shards;
+pub use tensor::Tensor;
+pub use tree::Tree;
+pub use var::Var;

@@ -1,0 +1,224 @@
+//! **Forward mode**: a value and its tangent.
+//!
+//! ```math
+//! y + \varepsilon\,\dot y = f(x + \varepsilon\,\dot x), \quad \varepsilon^2 = 0,
+//! \qquad \dot y = f'(x)\,\dot x \tag{AD.6}
+//! ```
+//!
+//! Two forward derivatives taken at the same time at the same level must not
+//! be mixed (*perturbation confusion*: `d/dx [x · d/dy (x + y)]` would come out
+//! as 2 in place of 1). Types do not rule this out, so each derivative has a
+//! tag, and meeting a foreign tag panics with a clear text.
+
+use crate::algebra::{Algebra, Compare, Transpose};
+use crate::linear::Linear;
+use crate::map::{self, Map, Side};
+use crate::pointwise::{Binary, Unary};
+use crate::primitive::{self, Primitive};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A value of `A` together with a tangent; no tangent means zero.
+#[derive(Clone, Debug)]
+pub struct Dual<A: Algebra> {
+    primal: Tensor<A>,
+    tangent: Option<Tangent<A>>,
+}
+
+#[derive(Clone, Debug)]
+struct Tangent<A: Algebra> {
+    value: Tensor<A>,
+    tag: Tag,
+}
+
+/// Which forward derivative a tangent belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(u64);
+
+impl Tag {
+    /// A tag that no other derivative has.
+    pub(crate) fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Tag(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl<A: Algebra> Dual<A> {
+    /// The value `primal` moving with velocity `tangent`.
+    pub(crate) fn new(primal: Tensor<A>, tangent: Tensor<A>, tag: Tag) -> Tensor<Self> {
+        let tangent = Some(Tangent {
+            value: tangent,
+            tag,
+        });
+        Tensor(Dual { primal, tangent })
+    }
+
+    /// The tangent of a result of the derivative `tag`; zero when the result
+    /// does not depend on the input.
+    pub(crate) fn parts(self, tag: Tag) -> (Tensor<A>, Tensor<A>) {
+        let tangent = match self.tangent {
+            Some(t) => {
+                assert_same_derivative(t.tag, tag);
+                t.value
+            }
+            None => self.primal.zeros_like(),
+        };
+        (self.primal, tangent)
+    }
+
+    /// The result of an operation: its value, and the sum of the tangents
+    /// pushed through the derivative by each input that has one.
+    #[track_caller]
+    fn after(primal: Tensor<A>, inputs: &[(&Self, &dyn Fn() -> Option<Map<A>>)]) -> Self {
+        let mut tangent: Option<Tangent<A>> = None;
+        for (input, derivative) in inputs {
+            let Some(moving) = &input.tangent else {
+                continue;
+            };
+            if let Some(t) = &tangent {
+                assert_same_derivative(t.tag, moving.tag);
+            }
+            let Some(map) = derivative() else { continue };
+            let pushed = map.push(moving.value.clone()); // (AD.6)
+            tangent = Some(Tangent {
+                tag: moving.tag,
+                value: match tangent {
+                    Some(sum) => sum.value + pushed,
+                    None => pushed,
+                },
+            });
+        }
+        Dual { primal, tangent }
+    }
+}
+
+#[track_caller]
+fn assert_same_derivative(a: Tag, b: Tag) {
+    assert!(
+        a == b,
+        "two different forward derivatives meet in one operation: \
+         lift the outer variable with Tensor::constant before using it inside the inner derivative"
+    );
+}
+
+impl<A: Algebra> Algebra for Dual<A> {
+    type Scalar = A::Scalar;
+    type Base = A::Base;
+
+    fn shape(&self) -> Shape {
+        self.primal.shape()
+    }
+    fn stop(&self) -> A::Base {
+        self.primal.0.stop()
+    }
+    fn constant(base: A::Base) -> Self {
+        Dual {
+            primal: Tensor(A::constant(base)),
+            tangent: None,
+        }
+    }
+    fn lift(&self, shape: &Shape, numbers: &[f64]) -> A::Base {
+        self.primal.0.lift(shape, numbers)
+    }
+    fn full_like(&self, shape: &Shape, c: f64) -> A::Base {
+        self.primal.0.full_like(shape, c)
+    }
+    fn all_finite(&self) -> bool {
+        let moving = self.tangent.as_ref();
+        self.primal.0.all_finite() && moving.is_none_or(|t| t.value.0.all_finite())
+    }
+
+    #[track_caller]
+    fn unary(op: Unary, x: Self) -> Self {
+        let y = Tensor(A::unary(op, x.primal.0.clone()));
+        let map = || map::of_unary(op, &x.primal, &y);
+        Self::after(y.clone(), &[(&x, &map)])
+    }
+    #[track_caller]
+    fn binary(op: Binary, a: Self, b: Self) -> Self {
+        let y = Tensor(A::binary(op, a.primal.0.clone(), b.primal.0.clone()));
+        let left = || Some(map::of_binary(op, Side::Left, &a.primal, &b.primal, &y));
+        let right = || Some(map::of_binary(op, Side::Right, &a.primal, &b.primal, &y));
+        Self::after(y.clone(), &[(&a, &left), (&b, &right)])
+    }
+    #[track_caller]
+    fn linear(op: &Linear, x: Self) -> Self {
+        let y = x.primal.clone().linear(op);
+        Self::after(y, &[(&x, &|| Some(Map::Linear(op.clone())))])
+    }
+    #[track_caller]
+    fn matmul(a: &Self, ta: Transpose, b: &Self, tb: Transpose) -> Self {
+        let y = a.primal.matmul_with(ta, &b.primal, tb);
+        let left = || Some(map::of_matmul(Side::Left, &b.primal, ta, tb));
+        let right = || Some(map::of_matmul(Side::Right, &a.primal, ta, tb));
+        Self::after(y, &[(a, &left), (b, &right)])
+    }
+    #[track_caller]
+    fn concat(parts: &[Self], axis: usize) -> Self {
+        let primals: Vec<A> = parts.iter().map(|p| p.primal.0.clone()).collect();
+        let primal = Tensor(A::concat(&primals, axis));
+        let Some(tag) = common_tag(parts) else {
+            return Dual {
+                primal,
+                tangent: None,
+            };
+        };
+        let tangents: Vec<A> = parts
+            .iter()
+            .map(|p| match &p.tangent {
+                Some(t) => t.value.0.clone(),
+                None => p.primal.zeros_like().0,
+            })
+            .collect();
+        Self::new(primal, Tensor(A::concat(&tangents, axis)), tag).0
+    }
+    fn compare(op: Compare, a: &Self, b: &Self) -> A::Base {
+        A::compare(op, &a.primal.0, &b.primal.0)
+    }
+    fn max_axis(&self, axis: usize) -> A::Base {
+        self.primal.0.max_axis(axis)
+    }
+    #[track_caller]
+    fn select(mask: &A::Base, a: Self, b: Self) -> Self {
+        let y = Tensor(A::select(mask, a.primal.0.clone(), b.primal.0.clone()));
+        let side = |side| {
+            Some(Map::Select {
+                mask: Tensor(mask.clone()),
+                side,
+            })
+        };
+        Self::after(
+            y,
+            &[(&a, &|| side(Side::Left)), (&b, &|| side(Side::Right))],
+        )
+    }
+    #[track_caller]
+    fn primitive<P: Primitive>(op: &P, inputs: &[Tensor<Self>]) -> Self {
+        let primals: Vec<Tensor<A>> = inputs.iter().map(|x| x.0.primal.clone()).collect();
+        let output = Tensor(A::primitive(op, &primals));
+        let maps: Vec<_> = (0..inputs.len())
+            .map(|input| {
+                let (primals, output) = (&primals, &output);
+                move || Some(primitive::map_of(op, primals, output, input))
+            })
+            .collect();
+        let pairs: Vec<(&Self, &dyn Fn() -> Option<Map<A>>)> = inputs
+            .iter()
+            .zip(&maps)
+            .map(|(x, map)| (&x.0, map as &dyn Fn() -> Option<Map<A>>))
+            .collect();
+        Self::after(output.clone(), &pairs)
+    }
+}
+
+/// The derivative the moving ones among `parts` belong to, if any moves.
+#[track_caller]
+fn common_tag<A: Algebra>(parts: &[Dual<A>]) -> Option<Tag> {
+    let mut tags = parts.iter().filter_map(|p| Some(p.tangent.as_ref()?.tag));
+    let first = tags.next()?;
+    for tag in tags {
+        assert_same_derivative(first, tag);
+    }
+    Some(first)
+}

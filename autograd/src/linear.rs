@@ -1,0 +1,190 @@
+//! **Linear maps** that rearrange an array, and their transposes.
+//!
+//! The set is closed under transposition, which is the whole theory of their
+//! derivatives: a linear map is its own derivative, so forward mode applies
+//! it and reverse mode applies its transpose.
+//!
+//! ```math
+//! y = Lx, \qquad \dot y = L\dot x, \qquad \bar x = L^{\mathsf T}\bar y,
+//! \qquad \langle L v, w\rangle = \langle v, L^{\mathsf T} w\rangle \tag{AD.2}
+//! ```
+//!
+//! | map | transpose |
+//! |---|---|
+//! | reshape `a → b` | reshape `b → a` |
+//! | permute by `π` | permute by `π⁻¹` |
+//! | broadcast `a → b` | sum `b → a` |
+//! | slice out | pad with zeros |
+//! | gather rows | scatter-add rows |
+//! | flip | flip |
+//! | cumulative sum | cumulative sum from the other end |
+//! | scale by `c` | scale by `c` |
+
+use crate::index::Index;
+use crate::shape::{MAX_RANK, Shape};
+
+/// A linear map from arrays of one shape to arrays of another. Each value
+/// knows its source shape where the transpose needs it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Linear {
+    /// The same elements under another shape.
+    Reshape {
+        /// Shape of the argument.
+        from: Shape,
+        /// Shape of the result.
+        to: Shape,
+    },
+    /// Axis `i` of the result is axis `axes[i]` of the argument.
+    Permute {
+        /// The permutation; entries past the rank stand for themselves.
+        axes: [u8; MAX_RANK],
+    },
+    /// Repeats along stretched and added axes.
+    Broadcast {
+        /// Shape of the argument.
+        from: Shape,
+        /// Shape of the result.
+        to: Shape,
+    },
+    /// Sums over the axes that [`Linear::Broadcast`] `to → from` would repeat.
+    Sum {
+        /// Shape of the argument.
+        from: Shape,
+        /// Shape of the result.
+        to: Shape,
+    },
+    /// Keeps `len` places of an axis of extent `of`, beginning at `start`.
+    Slice {
+        /// Which axis.
+        axis: usize,
+        /// First place kept.
+        start: usize,
+        /// How many places are kept.
+        len: usize,
+        /// Extent of the axis in the argument.
+        of: usize,
+    },
+    /// Puts an axis of extent `len` into zeros of extent `of` at `start`.
+    Pad {
+        /// Which axis.
+        axis: usize,
+        /// Where the argument begins in the result.
+        start: usize,
+        /// Extent of the axis in the argument.
+        len: usize,
+        /// Extent of the axis in the result.
+        of: usize,
+    },
+    /// Row `i` of the result is row `index[i]` of the argument (axis 0).
+    Gather {
+        /// The rows to take.
+        index: Index,
+        /// Rows of the argument.
+        of: usize,
+    },
+    /// Adds row `i` of the argument to row `index[i]` of `of` zero rows.
+    ScatterAdd {
+        /// The rows to add to.
+        index: Index,
+        /// Rows of the result.
+        of: usize,
+    },
+    /// Reverses the order along an axis.
+    Flip {
+        /// Which axis.
+        axis: usize,
+    },
+    /// Running sums along an axis, from its beginning or from its end.
+    Cumsum {
+        /// Which axis.
+        axis: usize,
+        /// Where the running sum begins.
+        from: End,
+    },
+    /// Multiplies by a constant.
+    Scale(f64),
+}
+
+/// An end of an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Place 0.
+    First,
+    /// The last place.
+    Last,
+}
+
+impl Linear {
+    /// The transposed map: `⟨Lv, w⟩ = ⟨v, Lᵀw⟩`.
+    #[must_use]
+    pub fn transpose(&self) -> Self {
+        match self.clone() {
+            Linear::Reshape { from, to } => Linear::Reshape { from: to, to: from },
+            Linear::Permute { axes } => {
+                let mut inverse = [0; MAX_RANK];
+                for (place, axis) in axes.into_iter().enumerate() {
+                    inverse[usize::from(axis)] = place as u8;
+                }
+                Linear::Permute { axes: inverse }
+            }
+            Linear::Broadcast { from, to } => Linear::Sum { from: to, to: from },
+            Linear::Sum { from, to } => Linear::Broadcast { from: to, to: from },
+            #[rustfmt::skip]
+            Linear::Slice { axis, start, len, of } => Linear::Pad { axis, start, len, of },
+            #[rustfmt::skip]
+            Linear::Pad { axis, start, len, of } => Linear::Slice { axis, start, len, of },
+            Linear::Gather { index, of } => Linear::ScatterAdd { index, of },
+            Linear::ScatterAdd { index, of } => Linear::Gather { index, of },
+            Linear::Flip { axis } => Linear::Flip { axis },
+            Linear::Cumsum { axis, from } => Linear::Cumsum {
+                axis,
+                from: match from {
+                    End::First => End::Last,
+                    End::Last => End::First,
+                },
+            },
+            Linear::Scale(c) => Linear::Scale(c),
+        }
+    }
+
+    /// The shape of the result for an argument of shape `x`.
+    #[must_use]
+    pub fn output(&self, x: &Shape) -> Shape {
+        match self {
+            Linear::Reshape { to, .. } | Linear::Broadcast { to, .. } | Linear::Sum { to, .. } => {
+                *to
+            }
+            Linear::Permute { axes } => {
+                let extents: Vec<usize> = axes[..x.rank()]
+                    .iter()
+                    .map(|&a| x[usize::from(a)])
+                    .collect();
+                Shape::new(&extents)
+            }
+            Linear::Slice { axis, len, .. } => x.with(*axis, *len),
+            Linear::Pad { axis, of, .. } => x.with(*axis, *of),
+            Linear::Gather { index, .. } => x.with(0, index.len()),
+            Linear::ScatterAdd { of, .. } => x.with(0, *of),
+            Linear::Flip { .. } | Linear::Cumsum { .. } | Linear::Scale(_) => *x,
+        }
+    }
+
+    /// The name of the map, for messages.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Linear::Reshape { .. } => "reshape",
+            Linear::Permute { .. } => "permute",
+            Linear::Broadcast { .. } => "broadcast",
+            Linear::Sum { .. } => "sum",
+            Linear::Slice { .. } => "slice",
+            Linear::Pad { .. } => "pad",
+            Linear::Gather { .. } => "gather",
+            Linear::ScatterAdd { .. } => "scatter_add",
+            Linear::Flip { .. } => "flip",
+            Linear::Cumsum { .. } => "cumsum",
+            Linear::Scale(_) => "scale",
+        }
+    }
+}
