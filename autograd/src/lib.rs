@@ -26,17 +26,22 @@
 //! 6. `derivative.rs`, `divergence.rs`, `shard.rs`: what one does with it.
 //! 7. `check.rs`: how each derivative is proved.
 
+mod adam;
 mod algebra;
+mod archive;
 pub mod check;
 mod cpu;
 mod derivative;
 mod divergence;
 mod dual;
+mod ema;
 mod finite;
 mod index;
 mod linear;
 mod map;
+mod nn;
 mod num;
+mod philox;
 mod pointwise;
 mod primitive;
 mod real;
@@ -47,14 +52,19 @@ mod tensor;
 mod tree;
 mod var;
 
+pub use adam::{Adam, AdamConfig};
 pub use algebra::{Algebra, Compare, Transpose};
+pub use archive::{Archive, ArchiveError, replace_file};
 pub use cpu::Cpu;
 pub use derivative::{grad, hvp, jvp, value_and_grad, value_and_grad_partial, vjp};
 pub use divergence::{divergence, hutchinson};
 pub use dual::Dual;
+pub use ema::Ema;
 pub use finite::trap_non_finite;
 pub use index::Index;
 pub use linear::{End, Linear};
+pub use nn::{Dense, Mlp, TimeFeatures};
+pub use philox::{Draw, Philox};
 pub use pointwise::{Binary, Unary};
 pub use primitive::Primitive;
 pub use real::Real;

@@ -1,11 +1,16 @@
 //! **Real**: the two floating-point types the CPU computes with.
 
+use crate::archive::Bytes;
 use crate::cpu::kernels::Kernels;
 use ndarray::NdFloat;
 
 /// `f32` or `f64`. Sealed: the kernels behind it are compiled once, in this
 /// crate, and not again in every program that uses it.
-pub trait Real: NdFloat + Kernels + Default + std::iter::Sum {
+#[expect(
+    private_bounds,
+    reason = "sealed: file bytes are this crate's business"
+)]
+pub trait Real: NdFloat + Kernels + Bytes + Default + std::iter::Sum {
     /// Unit roundoff times two: the gap between 1 and the next number.
     const EPSILON: f64;
     /// `"f32"` or `"f64"`, for messages and file headers.

@@ -7,9 +7,11 @@
 use super::dense::{column_sums_f32, column_sums_f64, dense_f32, dense_f64};
 use super::dispatch::{Job, dispatch};
 use super::gemm::{gemm_f32, gemm_f64};
+use crate::adam::AdamStep;
 use crate::algebra::Transpose;
 use crate::num::Num;
 use crate::pointwise::{Binary, Function, Unary, UnaryVisitor};
+use crate::real::Real;
 
 /// The loops one number type needs. The trait is public in name only: its
 /// module is private, which seals [`Real`](crate::Real).
@@ -40,6 +42,8 @@ pub trait Kernels: Copy + Sized + Send + Sync + 'static {
         z: Option<&mut [Self]>,
         h: &mut [Self],
     );
+    /// One step of Adam for each parameter.
+    fn adam(step: AdamStep<Self>, theta: &mut [Self], g: &[Self], m: &mut [Self], v: &mut [Self]);
     /// The sum of each column of a `[rows, columns]` matrix.
     fn column_sums(rows: usize, columns: usize, g: &[Self], out: &mut [Self]);
 }
@@ -178,6 +182,25 @@ macro_rules! for_each_binary {
     };
 }
 
+struct AdamLoop<'a, N> {
+    step: AdamStep<N>,
+    theta: &'a mut [N],
+    g: &'a [N],
+    m: &'a mut [N],
+    v: &'a mut [N],
+}
+impl<N: Real> Job for AdamLoop<'_, N> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let moments = self.m.iter_mut().zip(self.v);
+        let parameters = self.theta.iter_mut().zip(self.g);
+        for ((theta, &g), (m, v)) in parameters.zip(moments) {
+            self.step.apply(theta, g, m, v);
+        }
+    }
+}
+
 macro_rules! kernels {
     ($float:ty, $gemm:path, $dense:path, $column_sums:path) => {
         impl Kernels for $float {
@@ -251,6 +274,16 @@ macro_rules! kernels {
                     Some(op) => op.visit(layer),
                     None => layer.run(|z| z),
                 }
+            }
+            fn adam(
+                step: AdamStep<Self>,
+                theta: &mut [Self],
+                g: &[Self],
+                m: &mut [Self],
+                v: &mut [Self],
+            ) {
+                #[rustfmt::skip]
+                dispatch(AdamLoop { step, theta, g, m, v });
             }
             fn column_sums(rows: usize, columns: usize, g: &[Self], out: &mut [Self]) {
                 $column_sums(rows, columns, g, out);
