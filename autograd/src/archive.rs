@@ -57,9 +57,9 @@ pub enum ArchiveError {
         /// Its name.
         name: String,
         /// In the file.
-        found: Shape,
+        found: Vec<usize>,
         /// In the model.
-        expected: Shape,
+        expected: Vec<usize>,
     },
     /// A tensor has a NaN or infinite element.
     NotFinite {
@@ -88,7 +88,7 @@ impl fmt::Display for ArchiveError {
                 expected,
             } => write!(
                 f,
-                "tensor {name:?} has shape {found}, but the model needs {expected}"
+                "tensor {name:?} has shape {found:?}, but the model needs {expected:?}"
             ),
             ArchiveError::NotFinite { name } => {
                 write!(f, "tensor {name:?} has a NaN or infinite element")
@@ -165,8 +165,8 @@ impl<F: Real> Archive<F> {
             let present = self.tensors.keys().cloned().collect();
             return Err(ArchiveError::Missing { name, present });
         };
-        let (found, expected) = (tensor.shape(), *expected);
-        if found != expected {
+        if tensor.shape() != *expected {
+            let (found, expected) = (tensor.shape().to_vec(), expected.to_vec());
             #[rustfmt::skip]
             return Err(ArchiveError::Shape { name, found, expected });
         }

@@ -11,6 +11,7 @@
 //! tag, and meeting a foreign tag panics with a clear text.
 
 use crate::algebra::{Algebra, Compare, Transpose};
+use crate::finite;
 use crate::linear::Linear;
 use crate::map::{self, Map, Side};
 use crate::pointwise::{Binary, Unary};
@@ -81,6 +82,7 @@ impl<A: Algebra> Dual<A> {
             }
             let Some(map) = derivative() else { continue };
             let pushed = map.push(moving.value.clone()); // (AD.6)
+            let pushed = finite::checked("a pushforward", pushed);
             tangent = Some(Tangent {
                 tag: moving.tag,
                 value: match tangent {

@@ -111,7 +111,7 @@ impl<A: Algebra> Tape<A> {
                     y_bar.clone()
                 };
                 let Some(w) = w else { break };
-                let pulled = edge.map.pull(w);
+                let pulled = finite::checked("a pullback", edge.map.pull(w));
                 let sum = match bar[edge.input].take() {
                     Some(earlier) => earlier + pulled, // (AD.7)
                     None => pulled,

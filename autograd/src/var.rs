@@ -81,10 +81,14 @@ impl<A: Algebra> Var<A> {
                 None => more.extend(edge),
             }
         }
-        let place = tape.map(|tape| Place {
-            node: tape.push(edges.into_iter().flatten().chain(more)),
-            tape: Rc::clone(tape),
-        });
+        // Not a closure: a closure would hide the user's line from the tape.
+        let place = match tape {
+            Some(tape) => Some(Place {
+                node: tape.push(edges.into_iter().flatten().chain(more)),
+                tape: Rc::clone(tape),
+            }),
+            None => None,
+        };
         Var { value, place }
     }
 }
