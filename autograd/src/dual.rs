@@ -13,7 +13,7 @@
 use crate::algebra::{Algebra, Compare, Transpose};
 use crate::finite;
 use crate::linear::Linear;
-use crate::map::{self, Map, Side};
+use crate::map::{self, Derivative, Map, Side};
 use crate::pointwise::{Binary, Unary};
 use crate::primitive::{self, Primitive};
 use crate::shape::Shape;
@@ -71,7 +71,7 @@ impl<A: Algebra> Dual<A> {
     /// The result of an operation: its value, and the sum of the tangents
     /// pushed through the derivative by each input that has one.
     #[track_caller]
-    fn after(primal: Tensor<A>, inputs: &[(&Self, &dyn Fn() -> Option<Map<A>>)]) -> Self {
+    fn after(primal: Tensor<A>, inputs: &[(&Self, Derivative<'_, A>)]) -> Self {
         let mut tangent: Option<Tangent<A>> = None;
         for (input, derivative) in inputs {
             let Some(moving) = &input.tangent else {
@@ -205,10 +205,10 @@ impl<A: Algebra> Algebra for Dual<A> {
                 move || Some(primitive::map_of(op, primals, output, input))
             })
             .collect();
-        let pairs: Vec<(&Self, &dyn Fn() -> Option<Map<A>>)> = inputs
+        let pairs: Vec<(&Self, Derivative<'_, A>)> = inputs
             .iter()
             .zip(&maps)
-            .map(|(x, map)| (&x.0, map as &dyn Fn() -> Option<Map<A>>))
+            .map(|(x, map)| (&x.0, map as Derivative<'_, A>))
             .collect();
         Self::after(output.clone(), &pairs)
     }

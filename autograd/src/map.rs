@@ -16,6 +16,9 @@ use crate::tensor::Tensor;
 use std::fmt::Debug;
 use std::rc::Rc;
 
+/// The way to make a derivative when it is wanted; `None` where it is 0.
+pub(crate) type Derivative<'a, A> = &'a dyn Fn() -> Option<Map<A>>;
+
 /// A linear map given by a user's operation.
 pub(crate) trait LinearMap<A: Algebra>: Debug {
     /// `M·v`.
@@ -73,7 +76,7 @@ impl<A: Algebra> Map<A> {
             Map::Matmul { variable: Side::Left, other, ta, tb } => v.matmul_with(*ta, other, *tb),
             #[rustfmt::skip]
             Map::Matmul { variable: Side::Right, other, ta, tb } => other.matmul_with(*ta, &v, *tb),
-            Map::Select { mask, side } => chosen(mask, *side, v),
+            Map::Select { mask, side } => chosen(mask, *side, &v),
             Map::Custom(m) => m.push(v),
         }
     }
@@ -122,11 +125,11 @@ fn pull_matmul<A: Algebra>(
 }
 
 /// `v` where the mask chose this side, else 0.
-fn chosen<A: Algebra>(mask: &Tensor<A::Base>, side: Side, v: Tensor<A>) -> Tensor<A> {
+fn chosen<A: Algebra>(mask: &Tensor<A::Base>, side: Side, v: &Tensor<A>) -> Tensor<A> {
     let zero = v.zeros_like();
     match side {
-        Side::Left => Tensor::select(mask, &v, &zero),
-        Side::Right => Tensor::select(mask, &zero, &v),
+        Side::Left => Tensor::select(mask, v, &zero),
+        Side::Right => Tensor::select(mask, &zero, v),
     }
 }
 

@@ -34,3 +34,12 @@ impl Philox {
         }
     }
 }
+impl Philox {
+    /// n
+    pub fn normal_f32(d: Draw, first: u64, out: &mut [f32]) {
+        Self::uniform_f32(d, first, out);
+        for o in out {
+            *o = (*o - 0.5) * 3.46;
+        }
+    }
+}

@@ -37,7 +37,7 @@ where
         .step_by(shard_rows)
         .map(|start| start..rows.min(start + shard_rows))
         .collect();
-    let results: Vec<(Tensor<A>, M)> = shards.into_par_iter().map(|rows| f(rows)).collect();
+    let results: Vec<(Tensor<A>, M)> = shards.into_par_iter().map(&f).collect();
     let mut results = results.into_iter();
     let (mut value, mut sum) = results.next().expect("there is at least one shard");
     for (v, m) in results {

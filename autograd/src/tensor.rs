@@ -508,7 +508,7 @@ impl<A: Algebra> Tensor<A> {
     fn finite_max(&self, axis: usize) -> Self {
         let max = Tensor::<A::Base>(self.0.max_axis(axis));
         let zero = max.zeros_like();
-        let distance = &max - &max; // 0 where finite, NaN where not
+        let distance = 0.0 * &max; // 0 where finite, NaN where not
         let finite = Tensor(<A::Base as Algebra>::compare(
             Compare::Equal,
             &distance.0,

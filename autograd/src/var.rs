@@ -6,7 +6,7 @@
 
 use crate::algebra::{Algebra, Compare, Transpose};
 use crate::linear::Linear;
-use crate::map::{self, Map, Side};
+use crate::map::{self, Derivative, Map, Side};
 use crate::pointwise::{Binary, Unary};
 use crate::primitive::{self, Primitive};
 use crate::shape::Shape;
@@ -39,7 +39,7 @@ impl<A: Algebra> fmt::Debug for Var<A> {
 }
 
 /// The inputs of an operation, each with the way to make its derivative.
-type Inputs<'a, A> = &'a [(&'a Var<A>, &'a dyn Fn() -> Option<Map<A>>)];
+type Inputs<'a, A> = &'a [(&'a Var<A>, Derivative<'a, A>)];
 
 impl<A: Algebra> Var<A> {
     /// A new independent variable on a tape.
@@ -169,10 +169,10 @@ impl<A: Algebra> Algebra for Var<A> {
                 pad
             })
             .collect();
-        let inputs: Vec<(&Self, &dyn Fn() -> Option<Map<A>>)> = parts
+        let inputs: Vec<(&Self, Derivative<'_, A>)> = parts
             .iter()
             .zip(&maps)
-            .map(|(p, map)| (p, map as &dyn Fn() -> Option<Map<A>>))
+            .map(|(p, map)| (p, map as Derivative<'_, A>))
             .collect();
         Self::after(y, &inputs)
     }
@@ -206,10 +206,10 @@ impl<A: Algebra> Algebra for Var<A> {
                 move || Some(primitive::map_of(op, values, output, input))
             })
             .collect();
-        let inputs: Vec<(&Self, &dyn Fn() -> Option<Map<A>>)> = inputs
+        let inputs: Vec<(&Self, Derivative<'_, A>)> = inputs
             .iter()
             .zip(&maps)
-            .map(|(x, map)| (&x.0, map as &dyn Fn() -> Option<Map<A>>))
+            .map(|(x, map)| (&x.0, map as Derivative<'_, A>))
             .collect();
         Self::after(output.clone(), &inputs)
     }
