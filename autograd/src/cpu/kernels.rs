@@ -4,7 +4,7 @@
 //! functions compiled for the vector units the machine turns out to have
 //! ([`dispatch`]).
 
-use super::dense::{column_sums_f32, column_sums_f64, dense_f32, dense_f64};
+use super::dense::{Layer, column_sums, dense_f32, dense_f64};
 use super::dispatch::{Job, dispatch};
 use super::gemm::{gemm_f32, gemm_f64};
 use crate::adam::AdamStep;
@@ -31,21 +31,13 @@ pub trait Kernels: Copy + Sized + Send + Sync + 'static {
     /// `b ← op(a, b)`.
     fn binary_right(op: Binary, a: &[Self], b: &mut [Self]);
     /// `C ← op(A)·op(B)`, with `[m, n, k]` the extents of the product.
-    fn gemm(ta: Transpose, tb: Transpose, mnk: [usize; 3], a: &[Self], b: &[Self], c: &mut [Self]);
+    fn gemm(t: [Transpose; 2], mnk: [usize; 3], a: &[Self], b: &[Self], c: &mut [Self]);
     /// `z ← x·w + b`, `h ← f(z)`, by blocks of rows.
-    fn dense(
-        x: &[Self],
-        w: &[Self],
-        b: &[Self],
-        rows: usize,
-        f: Option<Unary>,
-        z: Option<&mut [Self]>,
-        h: &mut [Self],
-    );
+    fn dense(layer: Layer<'_, Self>, f: Option<Unary>, z: Option<&mut [Self]>, h: &mut [Self]);
     /// One step of Adam for each parameter.
     fn adam(step: AdamStep<Self>, theta: &mut [Self], g: &[Self], m: &mut [Self], v: &mut [Self]);
-    /// The sum of each column of a `[rows, columns]` matrix.
-    fn column_sums(rows: usize, columns: usize, g: &[Self], out: &mut [Self]);
+    /// The sum of each column of a matrix with `out.len()` columns.
+    fn column_sums(g: &[Self], out: &mut [Self]);
 }
 
 /// A pointwise loop, ready to be compiled for each instruction set.
@@ -202,7 +194,7 @@ impl<N: Real> Job for AdamLoop<'_, N> {
 }
 
 macro_rules! kernels {
-    ($float:ty, $gemm:path, $dense:path, $column_sums:path) => {
+    ($float:ty, $gemm:path, $dense:path) => {
         impl Kernels for $float {
             fn unary(op: Unary, x: &[Self]) -> Vec<Self> {
                 op.visit(Run(Fresh(x)))
@@ -225,54 +217,30 @@ macro_rules! kernels {
             fn binary_right(op: Binary, a: &[Self], b: &mut [Self]) {
                 for_each_binary!(op, PairsRight, a, b);
             }
-            fn gemm(
-                ta: Transpose,
-                tb: Transpose,
-                [m, n, k]: [usize; 3],
-                a: &[Self],
-                b: &[Self],
-                c: &mut [Self],
-            ) {
-                $gemm(ta, tb, m, n, k, a, b, c, false);
+            fn gemm(t: [Transpose; 2], mnk: [usize; 3], a: &[Self], b: &[Self], c: &mut [Self]) {
+                $gemm(t, mnk, a, b, c);
             }
             fn dense(
-                x: &[Self],
-                w: &[Self],
-                b: &[Self],
-                rows: usize,
+                layer: Layer<'_, Self>,
                 f: Option<Unary>,
                 z: Option<&mut [Self]>,
                 h: &mut [Self],
             ) {
-                struct Layer<'a> {
-                    x: &'a [$float],
-                    w: &'a [$float],
-                    b: &'a [$float],
-                    rows: usize,
+                struct Apply<'a> {
+                    layer: Layer<'a, $float>,
                     z: Option<&'a mut [$float]>,
                     h: &'a mut [$float],
                 }
-                impl Layer<'_> {
-                    #[inline(always)]
-                    fn run(self, f: impl Fn($float) -> $float + Copy + Send + Sync) {
-                        let outputs = self.b.len();
-                        let inputs = self.w.len().checked_div(outputs).unwrap_or(0);
-                        #[rustfmt::skip]
-                        $dense(self.x, self.w, self.b, self.rows, inputs, outputs, f, self.z, self.h);
-                    }
-                }
-                impl UnaryVisitor for Layer<'_> {
+                impl UnaryVisitor for Apply<'_> {
                     type Out = ();
                     #[inline(always)]
                     fn visit<F: Function>(self, f: F) {
-                        self.run(move |z| f.value(z));
+                        $dense(self.layer, move |z| f.value(z), self.z, self.h);
                     }
                 }
-                #[rustfmt::skip]
-                let layer = Layer { x, w, b, rows, z, h };
                 match f {
-                    Some(op) => op.visit(layer),
-                    None => layer.run(|z| z),
+                    Some(op) => op.visit(Apply { layer, z, h }),
+                    None => $dense(layer, |z| z, z, h),
                 }
             }
             fn adam(
@@ -283,14 +251,14 @@ macro_rules! kernels {
                 v: &mut [Self],
             ) {
                 #[rustfmt::skip]
-                dispatch(AdamLoop { step, theta, g, m, v });
+                        dispatch(AdamLoop { step, theta, g, m, v });
             }
-            fn column_sums(rows: usize, columns: usize, g: &[Self], out: &mut [Self]) {
-                $column_sums(rows, columns, g, out);
+            fn column_sums(g: &[Self], out: &mut [Self]) {
+                column_sums(g, out);
             }
         }
     };
 }
 
-kernels!(f32, gemm_f32, dense_f32, column_sums_f32);
-kernels!(f64, gemm_f64, dense_f64, column_sums_f64);
+kernels!(f32, gemm_f32, dense_f32);
+kernels!(f64, gemm_f64, dense_f64);

@@ -10,6 +10,8 @@ pub(crate) mod gemm;
 pub(crate) mod kernels;
 pub(crate) mod polynomial;
 mod rearrange;
+#[cfg(target_arch = "x86_64")]
+mod tile;
 
 use crate::algebra::{Algebra, Compare, Transpose};
 use crate::linear::Linear;
@@ -18,6 +20,7 @@ use crate::primitive::Primitive;
 use crate::real::Real;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use dense::Layer;
 use ndarray::{ArcArray, ArrayD, IxDyn};
 
 /// An array of `f32` or `f64` in main memory.
@@ -184,7 +187,7 @@ impl<F: Real> Algebra for Cpu<F> {
         };
         let n = if tb == Transpose::No { t[1] } else { t[0] };
         let mut c = vec![F::zero(); m * n];
-        F::gemm(ta, tb, [m, n, k], a.elements(), b.elements(), &mut c);
+        F::gemm([ta, tb], [m, n, k], a.elements(), b.elements(), &mut c);
         Self::from_vec(&Shape::new(&[m, n]), c)
     }
 
@@ -229,34 +232,30 @@ impl<F: Real> Algebra for Cpu<F> {
     }
 
     fn dense_parts(x: &Self, w: &Self, b: &Self, f: Option<Unary>) -> (Self, Self) {
-        let (rows, outputs) = (x.shape()[0], b.shape()[0]);
-        let shape = Shape::new(&[rows, outputs]);
+        let (layer, shape) = layer_of(x, w, b);
         let mut h = vec![F::zero(); shape.count()];
-        let Some(op) = f else {
-            F::dense(
-                x.elements(),
-                w.elements(),
-                b.elements(),
-                rows,
-                None,
-                None,
-                &mut h,
-            );
+        if f.is_none() {
+            F::dense(layer, None, None, &mut h);
             let h = Self::from_vec(&shape, h);
             return (h.clone(), h);
-        };
+        }
         let mut z = vec![F::zero(); shape.count()];
-        let (xs, ws, bs) = (x.elements(), w.elements(), b.elements());
-        F::dense(xs, ws, bs, rows, Some(op), Some(&mut z), &mut h);
+        F::dense(layer, f, Some(&mut z), &mut h);
         (Self::from_vec(&shape, z), Self::from_vec(&shape, h))
     }
 
     fn dense(x: &Self, w: &Self, b: &Self, f: Option<Unary>) -> Self {
-        let (rows, outputs) = (x.shape()[0], b.shape()[0]);
-        let shape = Shape::new(&[rows, outputs]);
+        let (layer, shape) = layer_of(x, w, b);
         let mut h = vec![F::zero(); shape.count()];
-        let (xs, ws, bs) = (x.elements(), w.elements(), b.elements());
-        F::dense(xs, ws, bs, rows, f, None, &mut h);
+        F::dense(layer, f, None, &mut h);
         Self::from_vec(&shape, h)
     }
+}
+
+/// The arguments of a dense layer as slices, and the shape of its result.
+fn layer_of<'a, F: Real>(x: &'a Cpu<F>, w: &'a Cpu<F>, b: &'a Cpu<F>) -> (Layer<'a, F>, Shape) {
+    let rows = x.shape()[0];
+    let shape = Shape::new(&[rows, b.shape()[0]]);
+    let (x, w, b) = (x.elements(), w.elements(), b.elements());
+    (Layer { x, w, b, rows }, shape)
 }

@@ -118,7 +118,7 @@ fn sum<F: Real>(x: &[F], from: &Shape, to: &Shape) -> Vec<F> {
             if inner == 1 {
                 out[o] = pairwise(block);
             } else {
-                F::column_sums(n, inner, block, &mut out[o * inner..(o + 1) * inner]);
+                F::column_sums(block, &mut out[o * inner..(o + 1) * inner]);
             }
         }
         current = current.with(axis, 1);
