@@ -1,1 +1,53 @@
-//! Being written.
+//! # solvers: initial value problems
+//!
+//! ```math
+//! \frac{dy}{dt} = f(t, y), \qquad y(t_0) = y_0 \tag{RK.1}
+//! ```
+//!
+//! ```
+//! use solvers::{Rows, Solve, TimeGrid, methods};
+//!
+//! // Two samples of dy/dt = −y, one row each.
+//! let space = Rows::<f64>::new(1);
+//! let mut decay = |_t: &[f64], y: &Vec<f64>, dy: &mut Vec<f64>| {
+//!     for (dy, y) in dy.iter_mut().zip(y) { *dy = -y; } // (RK.1)
+//! };
+//! let grid = TimeGrid::uniform(0.0, 1.0, 20)?;
+//! let end = Solve::new(&space, &mut decay).fixed(&methods::RK4, vec![1.0, 2.0], &grid)?;
+//! assert!((end.state[1] - 2.0 * (-1.0f64).exp()).abs() < 1e-6);
+//! assert_eq!(end.evaluations, 80);
+//! # Ok::<(), solvers::Error>(())
+//! ```
+//!
+//! The crate knows no array type: a [`Space`] says how states are combined and
+//! measured, so the same stepper runs plain arrays and tensors that take
+//! derivatives. Time is `f64` everywhere. The direction of time is the sign of
+//! `t₁ − t₀`; nothing is evaluated outside of `[t₀, t₁]`, and the last time is
+//! `t₁` in bits.
+//!
+//! ## Reading order
+//! `fraction.rs`, `tableau.rs` (what makes a method right, checked when it is
+//! compiled), `methods.rs` (the data), `space.rs`, `step.rs` (the step),
+//! `fixed.rs`, `control.rs`, `adaptive.rs`.
+
+mod adaptive;
+mod control;
+mod error;
+mod fixed;
+mod fraction;
+pub mod methods;
+mod rows;
+mod space;
+mod step;
+mod tableau;
+mod time_grid;
+
+pub use adaptive::{Adaptive, Tolerance};
+pub use error::Error;
+pub use fixed::Solve;
+pub use fraction::Fraction;
+pub use rows::Rows;
+pub use space::{Field, Space};
+pub use step::{End, Outcome};
+pub use tableau::{Method, Tableau};
+pub use time_grid::TimeGrid;
