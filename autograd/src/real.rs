@@ -18,7 +18,7 @@ pub trait Real: NdFloat + Kernels + Bytes + Default + std::iter::Sum {
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
     /// The same number in double precision.
-    fn to_f64(self) -> f64;
+    fn wide(self) -> f64;
 }
 
 impl Real for f32 {
@@ -27,7 +27,7 @@ impl Real for f32 {
     fn from_f64(x: f64) -> Self {
         x as f32
     }
-    fn to_f64(self) -> f64 {
+    fn wide(self) -> f64 {
         f64::from(self)
     }
 }
@@ -38,7 +38,7 @@ impl Real for f64 {
     fn from_f64(x: f64) -> Self {
         x
     }
-    fn to_f64(self) -> f64 {
+    fn wide(self) -> f64 {
         self
     }
 }

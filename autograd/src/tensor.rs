@@ -29,6 +29,12 @@ pub struct Tensor<A: Algebra>(pub(crate) A);
 
 /// Shape and constants.
 impl<A: Algebra> Tensor<A> {
+    /// The element of the algebra inside.
+    #[must_use]
+    pub fn inner(&self) -> &A {
+        &self.0
+    }
+
     /// The extents.
     #[must_use]
     pub fn shape(&self) -> Shape {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 /// A dense layer's arguments: `x` is `[rows, inputs]`, `w` is
 /// `[inputs, outputs]`, `b` is `[outputs]`, all row-major.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Layer<'a, F> {
     pub(crate) x: &'a [F],
     pub(crate) w: &'a [F],

@@ -36,6 +36,11 @@ impl<F: Real> Cpu<F> {
     }
 
     /// The elements in standard order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[F] {
+        self.elements()
+    }
+
     fn elements(&self) -> &[F] {
         let slice = self.0.as_slice();
         slice.expect("a Cpu array is always in standard layout")

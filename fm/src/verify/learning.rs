@@ -1,0 +1,135 @@
+//! Claims about learning the field and using it: (FM.21) and (FM.22).
+
+use super::{Cases, Measured, Twin};
+use crate::mixture::{Mixture, MixturePath, normal};
+use crate::objective::{Particles, loss_sum};
+#[cfg(test)]
+use crate::path;
+use crate::sampler::{Plan, sample};
+use crate::schedule::Schedule;
+use autograd::{Cpu, Tensor};
+use solvers::{Method, methods};
+use std::f64::consts::FRAC_PI_2;
+
+/// The objective's own code on the exact field of a Gaussian: its mean over
+/// batches against `(π/2)·s·d`, in standard errors. Five of them: a false
+/// alarm has probability 6·10⁻⁷, and the seed is fixed.
+pub(super) fn irreducible_loss(cases: &mut Cases, twin: Twin) -> Measured {
+    let (s, d, rows) = (0.8, 2, 64);
+    let target = Mixture::new(vec![1.0], vec![vec![1.5, -0.5]], vec![s]).expect("valid");
+    let path = MixturePath::new(target, Schedule::CondOt, 0.0).expect("valid");
+    let batches = cases.count.max(64);
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for _ in 0..batches {
+        let times: Vec<f64> = (0..rows)
+            .map(|i| (f64::from(i) + cases.uniform(0.0, 1.0)) / f64::from(rows))
+            .collect();
+        let x1: Vec<f64> = (0..rows)
+            .flat_map(|_| path.target.sample(&mut cases.rng))
+            .collect();
+        let x0: Vec<f64> = x1.iter().map(|_| normal(&mut cases.rng)).collect();
+        // The wrong twin regresses on x1 + x0: the sign of the noise is lost.
+        // In its place the noise of the target alone is reversed.
+        let shape = [rows as usize, d];
+        let tensor = |v: Vec<f64>| Tensor::<Cpu<f64>>::new(&shape, v);
+        let particles = Particles {
+            t: Tensor::new(&[rows as usize, 1], times.clone()),
+            x0: tensor(x0),
+            x1: tensor(x1),
+            thickness: None,
+        };
+        let field = |_: &Tensor<Cpu<f64>>, x: &Tensor<Cpu<f64>>| {
+            let u = path.velocity(&times, x);
+            u + twin.pick(0.0, 2.0) * &particles.x0
+        };
+        let loss = loss_sum(field, &particles).item() / f64::from(rows);
+        sum += loss;
+        squares += loss * loss;
+    }
+    let n = f64::from(batches);
+    let mean = sum / n;
+    let error = ((squares / n - mean * mean) / (n - 1.0)).sqrt();
+    Measured {
+        residual: (mean - FRAC_PI_2 * s * d as f64).abs() / error,
+        allowed: 5.0,
+        order: None,
+    }
+}
+
+/// Orders of the four methods on the field of eight Gaussians, from the error
+/// at `N` and `2N` steps against a solution with steps 16 times finer. The
+/// residual is the worst deviation from the claimed order.
+pub(super) fn solver_orders(cases: &mut Cases, twin: Twin) -> Measured {
+    let path = MixturePath::new(Mixture::eight_gaussians(), Schedule::CondOt, 0.0);
+    let path = path.expect("valid");
+    let rows = 48;
+    let start: Vec<f64> = (0..2 * rows).map(|_| normal(&mut cases.rng)).collect();
+    let x0 = Tensor::<Cpu<f64>>::new(&[rows, 2], start);
+    let run = |method: &'static Method, steps: usize| {
+        let plan = Plan::Fixed(method, steps);
+        let end = sample(&x0, &plan, |t, x| {
+            let v = path.velocity(t, x);
+            // The wrong twin reads the clock backwards in its last third.
+            let late = t[0] > 2.0 / 3.0;
+            if twin == Twin::Wrong && late { -v } else { v }
+        });
+        end.expect("the field is finite on [0, 1]").x1
+    };
+    let exact = Tensor::<Cpu<f64>>::clone(&reference(&path, &x0));
+    let deviation = |method: &'static Method, steps: usize| {
+        let error = |n: usize| (run(method, n) - &exact).square().sum().item().sqrt();
+        let slope = (error(steps) / error(2 * steps)).log2();
+        eprintln!("{} {steps}: {slope:.3} {:.2e}", method.name, error(steps));
+        (slope - f64::from(method.order)).abs()
+    };
+    let cases: [(&'static Method, usize); 4] = [
+        (&methods::EULER, 512),
+        (&methods::MIDPOINT, 256),
+        (&methods::RK4, 128),
+        (&methods::DORMAND_PRINCE, 128),
+    ];
+    let worst = cases
+        .into_iter()
+        .map(|(method, steps)| deviation(method, steps))
+        .fold(0.0, |w: f64, d| if d > w || d.is_nan() { d } else { w });
+    Measured {
+        residual: worst,
+        allowed: 0.15,
+        order: None,
+    }
+}
+
+/// The end points by 2048 steps of Dormand–Prince with the right field.
+fn reference(path: &MixturePath, x0: &Tensor<Cpu<f64>>) -> Tensor<Cpu<f64>> {
+    let plan = Plan::Fixed(&methods::DORMAND_PRINCE, 128);
+    let end = sample(x0, &plan, |t, x| path.velocity(t, x));
+    end.expect("the field is finite on [0, 1]").x1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With `σ = 1e-5` the last stage of RK4, at `t = 1`, sees `x₁` where the
+    /// smooth continuation is `x₁ − x₀`: order 1 in place of 4. The field of
+    /// the post is bounded, but not smooth.
+    #[test]
+    fn methods_with_a_stage_at_one_lose_their_order_on_the_regularised_field() {
+        let (x0, x1, sigma) = (0.9, 2.0, 1e-5);
+        let error = |method: &'static Method, steps: usize| {
+            let start = Tensor::<Cpu<f64>>::new(&[1, 1], vec![x0]);
+            let end = sample(&start, &Plan::Fixed(method, steps), |t, x| {
+                let v = path::velocity(t[0], x.item(), x1, sigma);
+                Tensor::new(&[1, 1], vec![v])
+            });
+            (end.expect("finite").x1.item() - x1).abs()
+        };
+        let slope = (error(&methods::RK4, 20) / error(&methods::RK4, 40)).log2();
+        assert!((slope - 1.0).abs() <= 0.1, "RK4: {slope}");
+        // The error is h·|x0|/6: the last stage has weight 1/6.
+        let constant = error(&methods::RK4, 40) * 40.0 * 6.0 / x0;
+        assert!((constant - 1.0).abs() <= 0.05, "{constant}");
+        // Euler never looks at t = 1, and a straight line is exact for it.
+        assert!(error(&methods::EULER, 10) <= 1e-6);
+    }
+}
