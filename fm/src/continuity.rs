@@ -64,7 +64,11 @@ pub fn log_residual(
     h: f64,
 ) -> f64 {
     let rate = (path.log_density(t + h, x) - path.log_density(t - h, x)) / (2.0 * h);
-    let carried = path.velocity(t, x).into_iter().zip(score).map(|(v, s)| v * s);
+    let carried = path
+        .velocity(t, x)
+        .into_iter()
+        .zip(score)
+        .map(|(v, s)| v * s);
     rate + divergence + carried.sum::<f64>() // (FM.2)
 }
 

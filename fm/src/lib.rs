@@ -17,11 +17,15 @@
 //! 6. [`verify`]: the proof of all of these, by number.
 
 pub mod continuity;
-pub mod error;
+pub mod coupling;
+mod error;
 pub mod marginal;
+pub mod metric;
 pub mod mixture;
 pub mod objective;
 pub mod path;
 pub mod sampler;
 pub mod schedule;
 pub mod verify;
+
+pub use error::Error;

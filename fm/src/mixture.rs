@@ -20,7 +20,7 @@
 //! where `s` is the score. Components with `sₖ = 0` are points: then `u` is the
 //! exact minimiser of the objective on a finite data set.
 
-use crate::error::Error;
+use crate::Error;
 use crate::schedule::Schedule;
 use autograd::{Algebra, Tensor};
 use rand::{Rng, RngExt};

@@ -16,7 +16,7 @@
 //!
 //! Time runs from 0 (noise) to 1 (data).
 
-use crate::error::Error;
+use crate::Error;
 use autograd::{Algebra, Cpu, Index, Real, Tensor};
 use solvers::{Adaptive, End, Method, Outcome, Solve, Space, TimeGrid, Tolerance};
 use std::marker::PhantomData;

@@ -28,8 +28,6 @@ pub(super) fn irreducible_loss(cases: &mut Cases, twin: Twin) -> Measured {
             .flat_map(|_| path.target.sample(&mut cases.rng))
             .collect();
         let x0: Vec<f64> = x1.iter().map(|_| normal(&mut cases.rng)).collect();
-        // The wrong twin regresses on x1 + x0: the sign of the noise is lost.
-        // In its place the noise of the target alone is reversed.
         let shape = [rows as usize, d];
         let tensor = |v: Vec<f64>| Tensor::<Cpu<f64>>::new(&shape, v);
         let particles = Particles {
@@ -40,7 +38,9 @@ pub(super) fn irreducible_loss(cases: &mut Cases, twin: Twin) -> Measured {
         };
         let field = |_: &Tensor<Cpu<f64>>, x: &Tensor<Cpu<f64>>| {
             let u = path.velocity(&times, x);
-            u + twin.pick(0.0, 2.0) * &particles.x0
+            // Adding 2x₀ to the field is regressing it on x₁ + x₀: the wrong
+            // twin's sign.
+            u - twin.pick(0.0, 2.0) * &particles.x0
         };
         let loss = loss_sum(field, &particles).item() / f64::from(rows);
         sum += loss;
@@ -56,12 +56,11 @@ pub(super) fn irreducible_loss(cases: &mut Cases, twin: Twin) -> Measured {
     }
 }
 
-/// Orders of the four methods on the field of eight Gaussians, from the error
+/// Orders of the four methods on the field of a ring of Gaussians, from the error
 /// at `N` and `2N` steps against a solution with steps 16 times finer. The
 /// residual is the worst deviation from the claimed order.
 pub(super) fn solver_orders(cases: &mut Cases, twin: Twin) -> Measured {
-    let path = MixturePath::new(Mixture::eight_gaussians(), Schedule::CondOt, 0.0);
-    let path = path.expect("valid");
+    let path = MixturePath::new(ring(), Schedule::CondOt, 0.0).expect("valid");
     let rows = 48;
     let start: Vec<f64> = (0..2 * rows).map(|_| normal(&mut cases.rng)).collect();
     let x0 = Tensor::<Cpu<f64>>::new(&[rows, 2], start);
@@ -79,14 +78,13 @@ pub(super) fn solver_orders(cases: &mut Cases, twin: Twin) -> Measured {
     let deviation = |method: &'static Method, steps: usize| {
         let error = |n: usize| (run(method, n) - &exact).square().sum().item().sqrt();
         let slope = (error(steps) / error(2 * steps)).log2();
-        eprintln!("{} {steps}: {slope:.3} {:.2e}", method.name, error(steps));
         (slope - f64::from(method.order)).abs()
     };
     let cases: [(&'static Method, usize); 4] = [
         (&methods::EULER, 512),
         (&methods::MIDPOINT, 256),
         (&methods::RK4, 128),
-        (&methods::DORMAND_PRINCE, 128),
+        (&methods::DORMAND_PRINCE, 64),
     ];
     let worst = cases
         .into_iter()
@@ -94,14 +92,28 @@ pub(super) fn solver_orders(cases: &mut Cases, twin: Twin) -> Measured {
         .fold(0.0, |w: f64, d| if d > w || d.is_nan() { d } else { w });
     Measured {
         residual: worst,
+        // Wider than elsewhere: at affordable steps the next term of the error
+        // still bends Dormand–Prince's slope by a tenth. The solvers' own tests
+        // hold every method to ±0.1.
         allowed: 0.15,
         order: None,
     }
 }
 
+/// Eight Gaussians on a circle of radius 2. On the usual radius 5 trajectories
+/// near the watersheds keep Dormand–Prince from its asymptotic order until
+/// the error is down to rounding.
+fn ring() -> Mixture {
+    let wide = Mixture::eight_gaussians();
+    let means = wide
+        .components()
+        .map(|(_, m, _)| m.iter().map(|x| 0.4 * x).collect());
+    Mixture::new(vec![0.125; 8], means.collect(), vec![1.0; 8]).expect("valid")
+}
+
 /// The end points by 2048 steps of Dormand–Prince with the right field.
 fn reference(path: &MixturePath, x0: &Tensor<Cpu<f64>>) -> Tensor<Cpu<f64>> {
-    let plan = Plan::Fixed(&methods::DORMAND_PRINCE, 128);
+    let plan = Plan::Fixed(&methods::DORMAND_PRINCE, 2048);
     let end = sample(x0, &plan, |t, x| path.velocity(t, x));
     end.expect("the field is finite on [0, 1]").x1
 }

@@ -1,0 +1,5 @@
+//! **Metrics**: how far samples are from the data.
+
+mod wasserstein;
+
+pub use wasserstein::{Floor, noise_floor, w2};
