@@ -225,12 +225,16 @@ fn linear_cases() -> Vec<(&'static [usize], Linear)> {
 fn every_linear_map_and_its_transpose() {
     for (shape, map) in linear_cases() {
         let x = sample(shape, (-1.0, 1.0), 3);
-        passes(map.name(), &Rearranged(map.clone()), &[x.clone()]);
+        passes(
+            map.name(),
+            &Rearranged(map.clone()),
+            std::slice::from_ref(&x),
+        );
         // The set is closed: the transpose of the transpose is the map again.
         let out = map.output(&x.shape());
         let back = map.transpose();
         assert_eq!(back.output(&out), x.shape(), "{}", map.name());
-        let again = Rearranged(back.transpose()).run(&[x.clone()]);
+        let again = Rearranged(back.transpose()).run(std::slice::from_ref(&x));
         assert_eq!(again.to_vec(), Rearranged(map).run(&[x]).to_vec());
     }
 }

@@ -100,7 +100,9 @@ fn gemm_portable<F: ndarray::LinalgScalar>(
 ) {
     let view = |t, rows, columns, x| match t {
         Transpose::No => ArrayView2::from_shape((rows, columns), x),
-        Transpose::Yes => ArrayView2::from_shape((columns, rows), x).map(|v| v.reversed_axes()),
+        Transpose::Yes => {
+            ArrayView2::from_shape((columns, rows), x).map(ndarray::ArrayBase::reversed_axes)
+        }
     };
     let a = view(ta, m, k, a).expect("A fills its shape");
     let b = view(tb, k, n, b).expect("B fills its shape");
