@@ -18,6 +18,7 @@
 
 pub mod continuity;
 pub mod coupling;
+pub mod dataset;
 mod error;
 pub mod marginal;
 pub mod metric;
@@ -26,6 +27,7 @@ pub mod objective;
 pub mod path;
 pub mod sampler;
 pub mod schedule;
+pub mod training;
 pub mod verify;
 
 pub use error::Error;

@@ -250,8 +250,13 @@ macro_rules! kernels {
                 m: &mut [Self],
                 v: &mut [Self],
             ) {
-                #[rustfmt::skip]
-                                                dispatch(AdamLoop { step, theta, g, m, v });
+                dispatch(AdamLoop {
+                    step,
+                    theta,
+                    g,
+                    m,
+                    v,
+                });
             }
             fn column_sums(g: &[Self], out: &mut [Self]) {
                 column_sums(g, out);

@@ -115,8 +115,11 @@ impl Axis {
             .into_iter()
             .find(|&s| s >= rough * 0.999)
             .unwrap_or(10.0 * power);
-        let first = (self.low / step).ceil();
-        let last = (self.high / step).floor();
+        // An end that is itself round must not be lost to the rounding of its
+        // quotient.
+        let slack = 1e-9;
+        let first = (self.low / step - slack).ceil();
+        let last = (self.high / step + slack).floor();
         // A range far narrower than its distance from zero has no distinct
         // round values in f64; then only its ends are named.
         if !(last - first >= 0.0 && last - first < 100.0) {
@@ -314,12 +317,7 @@ impl Frame {
         let mut texts = String::new();
         for (value, text) in self.x.ticks((self.inner_width() / 70.0) as usize) {
             let x = coordinate(self.x(value));
-            let _ = write!(
-                grid,
-                "M{x} {}V{}",
-                coordinate(self.top),
-                coordinate(bottom)
-            );
+            let _ = write!(grid, "M{x} {}V{}", coordinate(self.top), coordinate(bottom));
             let _ = write!(
                 texts,
                 "<text class=\"tick\" x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
@@ -416,8 +414,9 @@ mod tests {
                     assert!(pair[0].0 < pair[1].0, "case {case}: {ticks:?}");
                 }
                 for (v, _) in &ticks {
-                    // One rounding of the product step × multiple.
-                    let slack = 1e-12 * high;
+                    // A tick may overshoot by 1e-9 of a step, which is less than
+                    // the range; then one rounding of step × multiple.
+                    let slack = 1e-9 * (high - low) + 2.0 * f64::EPSILON * high;
                     assert!(
                         *v >= low - slack && *v <= high + slack,
                         "case {case}: {v} outside {axis:?}"

@@ -172,10 +172,7 @@ pub fn digit_grid_png(images: ArrayView2<'_, f32>, columns: usize, range: PixelR
     let (width, height) = (extent(columns), extent(rows));
     let mut pixels = vec![LEVEL_GAP; width * height];
     for (n, image) in images.rows().into_iter().enumerate() {
-        let (top, left) = (
-            (n / columns) * (tile + GAP),
-            (n % columns) * (tile + GAP),
-        );
+        let (top, left) = ((n / columns) * (tile + GAP), (n % columns) * (tile + GAP));
         for y in 0..tile {
             for x in 0..tile {
                 let value = image[(y / ZOOM) * side + x / ZOOM];
@@ -256,11 +253,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "images of 63 pixels")]
     fn images_that_are_not_square_are_refused() {
-        digit_grid_png(
-            Array2::zeros((2, 63)).view(),
-            2,
-            PixelRange::MinusOneToOne,
-        );
+        digit_grid_png(Array2::zeros((2, 63)).view(), 2, PixelRange::MinusOneToOne);
     }
 
     #[test]
@@ -270,9 +263,18 @@ mod tests {
         let odd = Array2::zeros((2, 63));
         let none = Array2::zeros((0, 64));
         let panels = [
-            DigitPanel { label: "a", images: images.view() },
-            DigitPanel { label: "b", images: odd.view() },
-            DigitPanel { label: "c", images: none.view() },
+            DigitPanel {
+                label: "a",
+                images: images.view(),
+            },
+            DigitPanel {
+                label: "b",
+                images: odd.view(),
+            },
+            DigitPanel {
+                label: "c",
+                images: none.view(),
+            },
         ];
         let grids = |panels| DigitGrids {
             title: "t",

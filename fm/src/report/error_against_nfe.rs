@@ -61,7 +61,10 @@ impl ErrorAgainstNfe<'_> {
         let lost = all().count() - drawn().count();
         let lost = (lost > 0).then(|| {
             dropped(lost, "point").map(|text| {
-                text.replace("not finite.", "not finite and positive, as a logarithm needs.")
+                text.replace(
+                    "not finite.",
+                    "not finite and positive, as a logarithm needs.",
+                )
             })
         });
         let lost = lost.flatten();
@@ -70,7 +73,9 @@ impl ErrorAgainstNfe<'_> {
             Scale::Logarithmic,
             drawn().map(|p| p.0),
         );
-        let heights = drawn().map(|p| p.1).chain(self.band().into_iter().flatten());
+        let heights = drawn()
+            .map(|p| p.1)
+            .chain(self.band().into_iter().flatten());
         let y = Axis::around(self.axis_label(), Scale::Logarithmic, heights);
         let (Some(x), Some(y)) = (x, y) else {
             let reason = "There is no measurement with a finite, positive error to draw.";
@@ -234,7 +239,10 @@ mod tests {
     fn every_measurement_gets_a_marker_and_its_numbers() {
         let page = chart(vec![(1.0, 2.0), (10.0, 0.2)], FLOOR);
         // Once for wide and once for narrow screens.
-        assert_eq!(page.matches("Euler &lt;1&gt;: NFE 10, error 0.200").count(), 2);
+        assert_eq!(
+            page.matches("Euler &lt;1&gt;: NFE 10, error 0.200").count(),
+            2
+        );
         assert!(page.contains("measure 0.180 ± 0.020 (band)"));
         assert!(page.contains("class=\"band\""));
     }
@@ -249,7 +257,10 @@ mod tests {
     fn what_a_logarithm_cannot_place_is_counted() {
         let points = vec![(1.0, 2.0), (2.0, 0.0), (4.0, f64::NAN), (0.0, 1.0)];
         let page = chart(points, FLOOR);
-        assert!(page.contains("3 points that are not finite and positive"), "{page}");
+        assert!(
+            page.contains("3 points that are not finite and positive"),
+            "{page}"
+        );
         assert!(!page.contains("NaN"));
         let page = chart(vec![(1.0, f64::NAN)], FLOOR);
         assert!(page.contains("There is no measurement"));

@@ -267,7 +267,9 @@ impl<'a> FieldOverDensity<'a> {
             let crowded = self.density_at(snapshot, [place[0], place[1]]) > 1e-3 * peak;
             arrow(if crowded { &mut strong } else { &mut faint }, tail, tip);
         }
-        format!("<path class=\"arrows faint\" d=\"{faint}\"/><path class=\"arrows\" d=\"{strong}\"/>")
+        format!(
+            "<path class=\"arrows faint\" d=\"{faint}\"/><path class=\"arrows\" d=\"{strong}\"/>"
+        )
     }
 
     /// The density of the cell that holds a place.

@@ -98,7 +98,11 @@ impl LossCurve<'_> {
             LossScale::Logarithmic if drawn < finite => Some(format!(
                 "Not drawn: {} that {} not positive, or not finite; a logarithm has no place for them.",
                 counted(self.loss.len() - drawn, "loss value"),
-                if self.loss.len() - drawn == 1 { "is" } else { "are" }
+                if self.loss.len() - drawn == 1 {
+                    "is"
+                } else {
+                    "are"
+                }
             )),
             _ => dropped(self.loss.len() - drawn, "loss value"),
         }
@@ -306,7 +310,10 @@ mod tests {
     fn the_gap_to_the_floor_is_stated() {
         let (steps, loss) = (steps(2000), vec![4.0; 2000]);
         let page = curve(&steps, &loss, Some(3.2)).figure().markup(1, true);
-        assert!(page.contains("ends at 4.00, 25.0 % above L* = 3.20"), "{page}");
+        assert!(
+            page.contains("ends at 4.00, 25.0 % above L* = 3.20"),
+            "{page}"
+        );
     }
 
     #[test]
@@ -319,7 +326,12 @@ mod tests {
         loss.fill(f64::INFINITY);
         let page = curve(&steps, &loss, Some(1.0)).figure().markup(1, false);
         assert!(page.contains("No finite loss"));
-        assert!(curve(&[], &[], None).figure().markup(1, false).contains("No finite loss"));
+        assert!(
+            curve(&[], &[], None)
+                .figure()
+                .markup(1, false)
+                .contains("No finite loss")
+        );
     }
 
     #[test]

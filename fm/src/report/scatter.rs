@@ -81,10 +81,7 @@ impl Scatter<'_> {
                 EXPLANATION,
                 "There is no finite point in two dimensions to draw.",
             )
-            .with_note(dropped(
-                clouds.iter().map(|c| c.nrows()).sum(),
-                "point",
-            ));
+            .with_note(dropped(clouds.iter().map(|c| c.nrows()).sum(), "point"));
         };
         let mut drawing = String::from("<div class=\"panels\">");
         let (mut lost, mut outside, mut thinned) = (0, 0, false);
@@ -334,7 +331,12 @@ mod tests {
 
     #[test]
     fn lost_points_are_counted_in_a_note() {
-        let points = array![[0.0, 1.0], [f64::NAN, 0.0], [1.0, f64::INFINITY], [2.0, 2.0]];
+        let points = array![
+            [0.0, 1.0],
+            [f64::NAN, 0.0],
+            [1.0, f64::INFINITY],
+            [2.0, 2.0]
+        ];
         let panels = [ScatterPanel {
             label: "drawn <here>",
             cloud: Cloud::Drawn,
@@ -386,7 +388,9 @@ mod tests {
             }
             .caption()
         };
-        assert!(scatter(0.19).contains("0.190; two samples of the data themselves measure 0.180 ± 0.010, so the samples cannot"));
+        assert!(scatter(0.19).contains(
+            "0.190; two samples of the data themselves measure 0.180 ± 0.010, so the samples cannot"
+        ));
         assert!(scatter(f64::NAN).contains("some distance is left"));
     }
 

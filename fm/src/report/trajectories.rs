@@ -90,9 +90,8 @@ impl Trajectories<'_> {
                 "<path class=\"way\" style=\"stroke:var(--time-{i})\" d=\"{d}\"/>"
             );
         }
-        let ends = |i: usize| -> Vec<[f64; 2]> {
-            paths.iter().map(|p| [p[[i, 0]], p[[i, 1]]]).collect()
-        };
+        let ends =
+            |i: usize| -> Vec<[f64; 2]> { paths.iter().map(|p| [p[[i, 0]], p[[i, 1]]]).collect() };
         let (starts, stops) = (ends(0), ends(self.times.len() - 1));
         let (starts, stops) = (dots(starts.iter(), &frame), dots(stops.iter(), &frame));
         let _ = write!(
@@ -209,7 +208,10 @@ mod tests {
         let drawing = page.split("class=\"single\"").nth(1).expect("the picture");
         assert_eq!(drawing.matches("class=\"way\"").count(), TIME_STEPS);
         let stops = drawing.split("dots stop\" d=\"").nth(1).expect("ends");
-        assert_eq!(stops.split('"').next().expect("path").matches('M').count(), 5);
+        assert_eq!(
+            stops.split('"').next().expect("path").matches('M').count(),
+            5
+        );
         assert!(page.contains("Straightness 0.250"));
     }
 

@@ -6,13 +6,12 @@
 //! a training killed anywhere resumes to the same bits, on any number of
 //! threads.
 
-mod checkpoint;
 mod learning_rate;
 mod settings;
 mod source;
 mod trainer;
 
 pub use learning_rate::LearningRate;
-pub use settings::{CouplingKind, Settings};
-pub use source::{Scaling, Source};
+pub use settings::Settings;
+pub use source::Source;
 pub use trainer::{Trainer, VelocityModel};

@@ -1,42 +1,9 @@
 //! **Settings** of a training: everything its result depends on.
 
 use crate::Error;
+use crate::coupling::Name;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr;
-
-/// How noise is paired with data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CouplingKind {
-    /// As they come.
-    Independent,
-    /// By the optimal assignment within the batch.
-    MinibatchOt,
-}
-
-impl fmt::Display for CouplingKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            CouplingKind::Independent => "independent",
-            CouplingKind::MinibatchOt => "ot",
-        })
-    }
-}
-
-impl FromStr for CouplingKind {
-    type Err = Error;
-    fn from_str(name: &str) -> Result<Self, Error> {
-        match name {
-            "independent" => Ok(CouplingKind::Independent),
-            "ot" => Ok(CouplingKind::MinibatchOt),
-            other => Err(Error::UnknownName {
-                what: "coupling",
-                given: other.to_owned(),
-                expected: "independent or ot".to_owned(),
-            }),
-        }
-    }
-}
 
 /// What a training is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +11,7 @@ pub struct Settings {
     /// Name of the data set, or path of a file.
     pub data: String,
     /// Pairing of noise and data.
-    pub coupling: CouplingKind,
+    pub coupling: Name,
     /// `σ_min`, the thickness of the path.
     pub sigma: f64,
     /// Widths of the hidden layers.
@@ -146,7 +113,9 @@ impl Settings {
         let hidden = text("hidden")?.split(',').map(|w| number("hidden", w));
         let settings = Settings {
             data: text("data")?.clone(),
-            coupling: text("coupling")?.parse().map_err(|e: Error| e.to_string())?,
+            coupling: text("coupling")?
+                .parse()
+                .map_err(|e: Error| e.to_string())?,
             sigma: number("sigma", text("sigma")?)?,
             hidden: hidden.collect::<Result<_, _>>()?,
             fourier: number("fourier", text("fourier")?)?,
@@ -172,7 +141,7 @@ mod tests {
     fn settings() -> Settings {
         Settings {
             data: "moons".to_owned(),
-            coupling: CouplingKind::MinibatchOt,
+            coupling: Name::Ot,
             sigma: 0.1,
             hidden: vec![64, 32],
             fourier: 3,
@@ -190,10 +159,18 @@ mod tests {
         assert_eq!(read.as_ref(), Ok(&settings()));
         let mut map = settings().to_metadata();
         map.insert("batch".to_owned(), "many".to_owned());
-        assert!(Settings::from_metadata(&map).unwrap_err().contains("\"many\""));
+        assert!(
+            Settings::from_metadata(&map)
+                .unwrap_err()
+                .contains("\"many\"")
+        );
         map.remove("seed");
         map.insert("batch".to_owned(), "1".to_owned());
-        assert!(Settings::from_metadata(&map).unwrap_err().contains("\"seed\""));
+        assert!(
+            Settings::from_metadata(&map)
+                .unwrap_err()
+                .contains("\"seed\"")
+        );
     }
 
     #[test]

@@ -1,0 +1,357 @@
+//! **Trainer**: one step after the other, resumable to the same bits.
+
+use super::{LearningRate, Settings, Source};
+use crate::Error;
+use crate::objective::{Particles, loss_sum};
+use autograd::{
+    Adam, AdamConfig, Archive, ArchiveError, Cpu, Draw, Ema, Mlp, Philox, Tensor, TimeFeatures,
+    Unary, Var, sum_over_shards, value_and_grad,
+};
+use std::path::Path;
+
+type Net = Mlp<Cpu<f32>>;
+
+/// What random numbers are for: no two purposes share a stream.
+mod stream {
+    pub(super) const PARAMETERS: u32 = 1;
+    pub(super) const NOISE: u32 = 2;
+    pub(super) const TIME: u32 = 3;
+    pub(super) const DATA: u32 = 4;
+    pub(super) const THICKNESS: u32 = 5;
+    pub(super) const COUPLING: u32 = 6;
+}
+
+/// A training under way.
+#[derive(Debug)]
+pub struct Trainer {
+    settings: Settings,
+    source: Source,
+    net: Net,
+    adam: Adam<Net>,
+    ema: Ema<Net>,
+}
+
+/// A trained velocity network and the settings it was trained with.
+#[derive(Clone, Debug)]
+pub struct VelocityModel {
+    /// The network.
+    pub net: Net,
+    /// How it came about.
+    pub settings: Settings,
+    /// The number of coordinates.
+    pub dimension: usize,
+}
+
+fn fresh_net(settings: &Settings, dimension: usize) -> Net {
+    let time = match settings.fourier {
+        0 => TimeFeatures::Plain,
+        k => TimeFeatures::Fourier(k),
+    };
+    let draw = Draw::seed(settings.seed).stream(stream::PARAMETERS);
+    Mlp::new(
+        dimension,
+        &settings.hidden,
+        dimension,
+        time,
+        Unary::Silu,
+        draw,
+    )
+}
+
+fn broken(path: &Path, error: ArchiveError) -> Error {
+    match error {
+        ArchiveError::Io { path, source } => Error::io(path, "read", source),
+        other => Error::Model {
+            path: path.to_owned(),
+            found: other.to_string(),
+            expected: "a file written by flowgrad train".to_owned(),
+        },
+    }
+}
+
+/// Reads an archive, and its settings from its head.
+fn open(path: &Path) -> Result<(Archive<f32>, Settings, usize), Error> {
+    let archive = Archive::<f32>::read(path).map_err(|e| broken(path, e))?;
+    let unusable = |found: String| Error::Model {
+        path: path.to_owned(),
+        found,
+        expected: "a file written by flowgrad train".to_owned(),
+    };
+    let settings = Settings::from_metadata(&archive.metadata).map_err(unusable)?;
+    let text = archive
+        .metadata
+        .get("dimension")
+        .cloned()
+        .unwrap_or_default();
+    match text.parse() {
+        Ok(dimension @ 1..=65_536) => Ok((archive, settings, dimension)),
+        _ => Err(unusable(format!(
+            "its metadata entry \"dimension\" is {text:?}"
+        ))),
+    }
+}
+
+impl Trainer {
+    /// A fresh network.
+    ///
+    /// # Errors
+    /// If the settings make no sense or name no data.
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        let settings = settings.validated()?;
+        let source = Source::named(&settings.data)?;
+        let net = fresh_net(&settings, source.dimension());
+        Ok(Trainer {
+            adam: Adam::new(&net, AdamConfig::default()),
+            ema: Ema::new(&net, settings.ema_decay),
+            settings,
+            source,
+            net,
+        })
+    }
+
+    /// Goes on from a checkpoint. Everything the result depends on comes from
+    /// the file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a checkpoint.
+    pub fn resume(path: &Path) -> Result<Self, Error> {
+        let (archive, settings, _) = open(path)?;
+        let mut trainer = Self::new(settings)?;
+        let steps = archive.metadata.get("step").and_then(|s| s.parse().ok());
+        let steps = steps.filter(|n| *n <= trainer.settings.steps);
+        let Some(steps) = steps else {
+            return Err(Error::Model {
+                path: path.to_owned(),
+                found: "no valid step count in its metadata".to_owned(),
+                expected: "a checkpoint written by flowgrad train".to_owned(),
+            });
+        };
+        let filled = archive
+            .fill("net", &mut trainer.net)
+            .and_then(|()| archive.fill("ema", &mut trainer.ema.average))
+            .and_then(|()| archive.fill("adam.first", &mut trainer.adam.first))
+            .and_then(|()| archive.fill("adam.second", &mut trainer.adam.second));
+        filled.map_err(|e| broken(path, e))?;
+        (trainer.adam.steps, trainer.ema.updates) = (steps, steps);
+        Ok(trainer)
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Steps taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.adam.steps
+    }
+
+    /// One step: returns the mean loss of its batch, before the step.
+    ///
+    /// # Errors
+    /// If the loss is not finite; the parameters are then unchanged.
+    pub fn step(&mut self) -> Result<f32, Error> {
+        let particles = self.particles()?;
+        let batch = self.settings.batch;
+        let mean = 1.0 / batch as f64;
+        let net = &self.net;
+        // From the batch alone, so that bits do not depend on threads.
+        let shard_rows = (batch / 8).clamp(128, 512);
+        let (loss, gradient) = sum_over_shards(batch, shard_rows, |rows| {
+            let cut = |x: &Tensor<Cpu<f32>>| {
+                Tensor::<Var<Cpu<f32>>>::constant(&x.slice(0, rows.start, rows.len()))
+            };
+            let shard = Particles {
+                t: cut(&particles.t),
+                x0: cut(&particles.x0),
+                x1: cut(&particles.x1),
+                thickness: particles.thickness.as_ref().map(cut),
+            };
+            value_and_grad(
+                |net: &Mlp<Var<Cpu<f32>>>| mean * loss_sum(|t, x| net.velocity(t, x), &shard),
+                net,
+            )
+        });
+        let loss = loss.item();
+        let n = self.adam.steps + 1;
+        if !loss.is_finite() {
+            return Err(Error::argument(
+                "the loss",
+                format!("{loss} at step {n}"),
+                "a finite number; a smaller --learning-rate may help",
+            ));
+        }
+        let rate = LearningRate::new(self.settings.learning_rate, self.settings.steps);
+        self.adam.step(&mut self.net, &gradient, rate.at(n));
+        self.ema.update(&self.net);
+        Ok(loss)
+    }
+
+    /// The random numbers of the next step.
+    fn particles(&self) -> Result<Particles<Cpu<f32>>, Error> {
+        let (batch, d) = (self.settings.batch, self.source.dimension());
+        let step = self.adam.steps as u32;
+        let draw = |stream| Draw::seed(self.settings.seed).stream(stream).step(step);
+        let normal = |stream, scale: f64| {
+            let mut numbers = vec![0.0; batch * d];
+            Philox::normal_f32(draw(stream), 0, &mut numbers);
+            scale * Tensor::<Cpu<f32>>::new(&[batch, d], numbers)
+        };
+        let mut times = vec![0.0; batch];
+        Philox::uniform_f32(draw(stream::TIME), 0, &mut times);
+        let x0 = normal(stream::NOISE, 1.0);
+        let x1 = self.source.batch(batch, draw(stream::DATA));
+        let view = |x: &Tensor<Cpu<f32>>| {
+            let array = x.to_array().into_dimensionality::<ndarray::Ix2>();
+            array.expect("a batch is a matrix")
+        };
+        let coupling = self.settings.coupling.coupling::<f32>();
+        let mut rng = Philox::new(draw(stream::COUPLING));
+        let pairs = coupling.pair(view(&x0).view(), view(&x1).view(), &mut rng)?;
+        let rows = |rows: &[usize]| autograd::Index::new(rows.to_vec());
+        let sigma = self.settings.sigma;
+        Ok(Particles {
+            t: Tensor::new(&[batch, 1], times),
+            x0: x0.gather(&rows(pairs.source())),
+            x1: x1.gather(&rows(pairs.target())),
+            thickness: (sigma > 0.0).then(|| normal(stream::THICKNESS, sigma)),
+        })
+    }
+
+    /// Everything needed to go on.
+    #[must_use]
+    pub fn checkpoint(&self) -> Archive<f32> {
+        let mut archive = self.archive();
+        archive.insert("net", &self.net);
+        archive.insert("ema", &self.ema.average);
+        archive.insert("adam.first", &self.adam.first);
+        archive.insert("adam.second", &self.adam.second);
+        archive
+    }
+
+    /// The model alone: the averaged parameters.
+    #[must_use]
+    pub fn model_archive(&self) -> Archive<f32> {
+        let mut archive = self.archive();
+        archive.insert("", &self.ema.average);
+        archive
+    }
+
+    fn archive(&self) -> Archive<f32> {
+        let mut archive = Archive::new();
+        archive.metadata = self.settings.to_metadata();
+        let entry = |key: &str, value: String| (key.to_owned(), value);
+        archive.metadata.extend([
+            entry("step", self.steps().to_string()),
+            entry("dimension", self.source.dimension().to_string()),
+        ]);
+        archive
+    }
+
+    /// The averaged model.
+    #[must_use]
+    pub fn model(&self) -> VelocityModel {
+        VelocityModel {
+            net: self.ema.average.clone(),
+            settings: self.settings.clone(),
+            dimension: self.source.dimension(),
+        }
+    }
+}
+
+impl VelocityModel {
+    /// Reads a model written by [`Trainer::model_archive`].
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not such a model.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let (archive, settings, dimension) = open(path)?;
+        // The hidden widths come from the file's text: before allocating a
+        // network of that size, the file itself must be as large.
+        let last = settings.hidden.last().copied().unwrap_or(0);
+        let name = format!("layers.{}.weight", settings.hidden.len());
+        let shape = autograd::Shape::new(&[last, dimension]);
+        archive.get(&name, &shape).map_err(|e| broken(path, e))?;
+        let mut net = fresh_net(&settings, dimension);
+        archive.fill("", &mut net).map_err(|e| broken(path, e))?;
+        Ok(VelocityModel {
+            net,
+            settings,
+            dimension,
+        })
+    }
+
+    /// `v(t, x)` for times, one for each row, and points `[B, D]`.
+    #[must_use]
+    pub fn velocity(&self, t: &[f64], x: &Tensor<Cpu<f32>>) -> Tensor<Cpu<f32>> {
+        let t = Tensor::new(&[t.len(), 1], t.iter().map(|&t| t as f32).collect());
+        self.net.velocity(&t, x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coupling::Name;
+
+    fn settings() -> Settings {
+        Settings {
+            data: "moons".to_owned(),
+            coupling: Name::Ot,
+            sigma: 0.05,
+            hidden: vec![16, 16],
+            fourier: 2,
+            batch: 300,
+            steps: 12,
+            seed: 9,
+            learning_rate: 1e-2,
+            ema_decay: 0.9,
+        }
+    }
+
+    #[test]
+    fn a_resumed_training_has_the_same_bits_at_any_number_of_threads() {
+        let mut whole = Trainer::new(settings()).expect("valid");
+        while whole.steps() < 12 {
+            whole.step().expect("finite");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("checkpoint.safetensors");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build();
+        let resumed = pool.expect("a pool").install(|| {
+            let mut first = Trainer::new(settings()).expect("valid");
+            for _ in 0..5 {
+                first.step().expect("finite");
+            }
+            first.checkpoint().write(&file).expect("written");
+            let mut second = Trainer::resume(&file).expect("a checkpoint");
+            while second.steps() < 12 {
+                second.step().expect("finite");
+            }
+            second.checkpoint().to_bytes()
+        });
+        assert!(whole.checkpoint().to_bytes() == resumed, "the bits differ");
+        let model = folder.path().join("model.safetensors");
+        whole.model_archive().write(&model).expect("written");
+        let read = VelocityModel::read(&model).expect("a model");
+        assert_eq!(read.settings, settings());
+        let error = Trainer::resume(&model).unwrap_err().to_string();
+        assert!(error.contains("net.layers.0.weight"), "{error}");
+    }
+
+    #[test]
+    fn the_loss_falls() {
+        let mut trainer = Trainer::new(Settings {
+            steps: 300,
+            coupling: Name::Independent,
+            ..settings()
+        })
+        .expect("valid");
+        let losses: Vec<f32> = (0..300).map(|_| trainer.step().expect("finite")).collect();
+        let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
+        // From about E‖x₁ − x₀‖² = 6.2 towards the floor of 3.8.
+        assert!(mean(&losses[280..]) < 0.85 * mean(&losses[..5]));
+    }
+}
