@@ -1,5 +1,7 @@
 //! **Metrics**: how far samples are from the data.
 
+mod two_sample;
 mod wasserstein;
 
+pub use two_sample::{mean_nearest_distance, two_sample_accuracy};
 pub use wasserstein::{Floor, noise_floor, w2};

@@ -1,7 +1,9 @@
 //! The program `flowgrad`: verify the equations, take the tour.
 
 mod few_steps;
+mod sample;
 mod table;
+mod train;
 
 use clap::{Parser, Subcommand};
 use fm::Error;
@@ -47,6 +49,8 @@ enum Command {
         #[arg(long, value_name = "TAG")]
         plant: Option<String>,
     },
+    Train(train::Train),
+    Sample(sample::Sample),
     /// Sample eight Gaussians with every solver, with exact fields.
     ///
     /// Two paths from noise to the same data: the straight one of flow
@@ -88,6 +92,8 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
             few_steps::print(count, seed)?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Train(train)) => train.run().map(|()| ExitCode::SUCCESS),
+        Some(Command::Sample(sample)) => sample.run().map(|()| ExitCode::SUCCESS),
         None => tour(),
     }
 }

@@ -1,0 +1,127 @@
+//! `flowgrad sample`: noise moved along a trained field, into a file.
+
+use autograd::{Cpu, Draw, Philox, Tensor};
+use clap::Args;
+use fm::Error;
+use fm::dataset::digits;
+use fm::metric::two_sample_accuracy;
+use fm::sampler::{Plan, sample};
+use fm::training::VelocityModel;
+use ndarray::{Array2, Axis, s};
+use ndarray_npy::WriteNpyExt;
+use solvers::methods::{NAMES, by_name};
+use std::path::PathBuf;
+
+/// Draw samples from a trained model.
+///
+/// Moves normal noise from t = 0 to the data at t = 1 and writes the end
+/// points as an array [COUNT, D] of f32. Prints what it cost (NFE).
+#[derive(Args, Debug)]
+pub(crate) struct Sample {
+    /// A model written by `flowgrad train`.
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// euler, midpoint, rk4, dopri5 (fixed steps) or adaptive (Dormand-Prince).
+    #[arg(long, default_value = "rk4")]
+    solver: String,
+    /// Steps of a fixed solver.
+    #[arg(long, default_value_t = 10)]
+    steps: usize,
+    /// Tolerance of the adaptive solver.
+    #[arg(long, default_value_t = 1e-4)]
+    tolerance: f64,
+    /// How many samples.
+    #[arg(long, default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    count: u32,
+    /// Seed of the noise.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where to write, a .npy file.
+    #[arg(long, value_name = "FILE.npy")]
+    out: PathBuf,
+    /// For digits: compare with 500 held-out digits.
+    #[arg(long)]
+    judge: bool,
+}
+
+impl Sample {
+    pub(crate) fn run(&self) -> Result<(), Error> {
+        if self.out.extension().is_none_or(|e| e != "npy") {
+            let name = self.out.display();
+            return Err(Error::argument("--out", name, "a file name ending in .npy"));
+        }
+        let plan = self.plan()?;
+        let model = VelocityModel::read(&self.model)?;
+        let (n, d) = (self.count as usize, model.dimension);
+        let mut noise = vec![0.0; n * d];
+        Philox::normal_f32(Draw::seed(self.seed), 0, &mut noise);
+        let x0 = Tensor::<Cpu<f32>>::new(&[n, d], noise);
+        let sampled = sample(&x0, &plan, |t, x| model.velocity(t, x))?;
+        let points = Array2::from_shape_vec((n, d), sampled.x1.to_vec());
+        let points = points.expect("one row a sample");
+        let mut bytes = Vec::new();
+        let written = points.write_npy(&mut bytes);
+        written.expect("writing to memory does not fail");
+        let replaced = autograd::replace_file(&self.out, &bytes);
+        replaced.map_err(|e| Error::io(&self.out, "write", e))?;
+        println!(
+            "wrote {} ({n} samples, {} evaluations of the field, seed {})",
+            self.out.display(),
+            sampled.evaluations,
+            self.seed
+        );
+        if self.judge {
+            judge(&model, &points)?;
+        }
+        Ok(())
+    }
+
+    fn plan(&self) -> Result<Plan, Error> {
+        if self.solver == "adaptive" {
+            return Ok(Plan::Adaptive(self.tolerance));
+        }
+        if self.steps == 0 || self.steps > 1_000_000 {
+            return Err(Error::argument("--steps", self.steps, "1 to 1000000"));
+        }
+        let method = by_name(&self.solver).ok_or_else(|| Error::UnknownName {
+            what: "solver",
+            given: self.solver.clone(),
+            expected: format!("{}, adaptive", NAMES.join(", ")),
+        })?;
+        Ok(Plan::Fixed(method, self.steps))
+    }
+}
+
+/// Digits drawn against digits held out, beside real against real.
+fn judge(model: &VelocityModel, points: &Array2<f32>) -> Result<(), Error> {
+    const SIZE: usize = 500;
+    if model.settings.data != "digits" || points.nrows() < SIZE {
+        let given = format!("{} samples of {}", points.nrows(), model.settings.data);
+        return Err(Error::argument(
+            "--judge",
+            given,
+            "at least 500 samples of digits",
+        ));
+    }
+    let real = digits();
+    let drawn = points.slice(s![..SIZE, ..]);
+    // Spread over the training set, whose neighbours are by one writer.
+    let rows: Vec<usize> = (0..SIZE)
+        .map(|i| i * real.training.nrows() / SIZE)
+        .collect();
+    let training = real.training.select(Axis(0), &rows);
+    let held_out = real.held_out.view();
+    println!(
+        "two-sample accuracy against 500 held-out digits: {:.3} (real training digits: {:.3}; ideal 0.5)",
+        two_sample_accuracy(drawn, held_out)?,
+        two_sample_accuracy(training.view(), held_out)?,
+    );
+    let nearest = |x| fm::metric::mean_nearest_distance(x, real.training.view());
+    println!(
+        "mean distance to the nearest training digit: {:.3} (held-out digits: {:.3}; far below means memorised)",
+        nearest(drawn),
+        nearest(held_out),
+    );
+    Ok(())
+}

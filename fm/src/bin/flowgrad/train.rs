@@ -1,0 +1,205 @@
+//! `flowgrad train`: progress, checkpoints, a clean stop.
+
+use clap::Args;
+use fm::Error;
+use fm::coupling::Name;
+use fm::training::{Settings, Trainer};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Train a velocity network on the objective (FM.21).
+///
+/// Writes OUT/model.safetensors (the averaged parameters),
+/// OUT/checkpoint.safetensors and OUT/metrics.jsonl. Ctrl-C stops after the
+/// current step with everything written; --resume goes on from there, to the
+/// same bits as if it had never stopped.
+#[derive(Args, Debug)]
+pub(crate) struct Train {
+    /// What to learn: 8gaussians, moons, scurve, checkerboard or digits.
+    #[arg(long, default_value = "moons")]
+    data: String,
+    /// How noise is paired with data: independent or ot.
+    #[arg(long, default_value = "independent")]
+    coupling: String,
+    /// Thickness of the path.
+    #[arg(long, default_value_t = 0.0)]
+    sigma: f64,
+    /// Widths of the hidden layers [default: 64,64,64; digits: 512,512,512].
+    #[arg(long, value_delimiter = ',', value_name = "WIDTHS")]
+    hidden: Option<Vec<usize>>,
+    /// Fourier features of the time [default: 0; digits: 8].
+    #[arg(long)]
+    fourier: Option<usize>,
+    /// Samples in a batch.
+    #[arg(long, default_value_t = 256)]
+    batch: usize,
+    /// Steps in all [default: 10000; digits: 6000].
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Largest learning rate; it warms up and falls to 0 along a cosine.
+    #[arg(long, default_value_t = 1e-3)]
+    learning_rate: f64,
+    /// Decay of the moving average kept as the model.
+    #[arg(long, default_value_t = 0.999)]
+    ema: f64,
+    /// Folder to write to.
+    #[arg(long, default_value = "out")]
+    out: PathBuf,
+    /// Go on from OUT/checkpoint.safetensors; other settings come from there.
+    #[arg(long)]
+    resume: bool,
+}
+
+/// Steps between two lines of metrics, and between two checkpoints.
+const REPORT: u64 = 100;
+const CHECKPOINT: u64 = 1000;
+
+impl Train {
+    fn settings(&self) -> Result<Settings, Error> {
+        let digits = self.data == "digits";
+        let hidden = if digits { vec![512; 3] } else { vec![64; 3] };
+        let coupling: Name = self.coupling.parse()?;
+        Settings {
+            data: self.data.clone(),
+            coupling,
+            sigma: self.sigma,
+            hidden: self.hidden.clone().unwrap_or(hidden),
+            fourier: self.fourier.unwrap_or(if digits { 8 } else { 0 }),
+            batch: self.batch,
+            steps: self.steps.unwrap_or(if digits { 6000 } else { 10_000 }),
+            seed: self.seed,
+            learning_rate: self.learning_rate,
+            ema_decay: self.ema,
+        }
+        .validated()
+    }
+
+    /// Trains, and says whether it was stopped before the end.
+    pub(crate) fn run(&self) -> Result<(), Error> {
+        let checkpoint = self.out.join("checkpoint.safetensors");
+        let mut trainer = match self.resume {
+            true => Trainer::resume(&checkpoint)?,
+            false => Trainer::new(self.settings()?)?,
+        };
+        fs::create_dir_all(&self.out).map_err(|e| Error::io(&self.out, "create", e))?;
+        let metrics = self.out.join("metrics.jsonl");
+        let mut log = open_metrics(&metrics, trainer.steps())?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        // Fails only if a handler is installed already; then Ctrl-C is theirs.
+        let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+        let total = trainer.settings().steps;
+        println!(
+            "training on {} for {total} steps of {}, seed {}",
+            trainer.settings().data,
+            trainer.settings().batch,
+            trainer.settings().seed
+        );
+        let bar = progress(total, trainer.steps());
+        let mut window = Window::new();
+        while trainer.steps() < total && !stop.load(Ordering::Relaxed) {
+            window.add(trainer.step()?);
+            let n = trainer.steps();
+            bar.inc(1);
+            if n % REPORT == 0 || n == total {
+                let rate = window.samples_per_second(trainer.settings().batch);
+                let loss = window.mean();
+                bar.set_message(format!("loss {loss:.4}, {rate:.0} samples/s"));
+                let line = serde_json::json!({"step": n, "loss": loss, "samples_per_second": rate});
+                writeln!(log, "{line}").map_err(|e| Error::io(&metrics, "write", e))?;
+                window = Window::new();
+            }
+            if n % CHECKPOINT == 0 {
+                write(&trainer.checkpoint(), &checkpoint)?;
+            }
+        }
+        bar.finish_and_clear();
+        write(&trainer.checkpoint(), &checkpoint)?;
+        let model = self.out.join("model.safetensors");
+        write(&trainer.model_archive(), &model)?;
+        match trainer.steps() < total {
+            true => println!(
+                "stopped at step {} of {total}; --resume goes on",
+                trainer.steps()
+            ),
+            false => println!("wrote {}", model.display()),
+        }
+        Ok(())
+    }
+}
+
+fn write(archive: &autograd::Archive<f32>, path: &Path) -> Result<(), Error> {
+    let failed = |e: autograd::ArchiveError| match e {
+        autograd::ArchiveError::Io { path, source } => Error::io(path, "write", source),
+        other => Error::io(path, "write", std::io::Error::other(other.to_string())),
+    };
+    archive.write(path).map_err(failed)
+}
+
+/// The metrics file, cut back to the lines up to a step: a training that was
+/// killed after its last checkpoint repeats what came after it.
+fn open_metrics(path: &Path, step: u64) -> Result<File, Error> {
+    let io = |action| move |e| Error::io(path, action, e);
+    let mut kept = String::new();
+    if step > 0 && path.exists() {
+        let old = BufReader::new(File::open(path).map_err(io("read"))?);
+        for line in old.lines() {
+            let line = line.map_err(io("read"))?;
+            let value: Option<serde_json::Value> = serde_json::from_str(&line).ok();
+            let of = value.and_then(|v| v["step"].as_u64());
+            if of.is_some_and(|n| n <= step) {
+                kept.push_str(&line);
+                kept.push('\n');
+            }
+        }
+    }
+    autograd::replace_file(path, kept.as_bytes()).map_err(io("write"))?;
+    let append = File::options().append(true).open(path);
+    append.map_err(io("write"))
+}
+
+fn progress(total: u64, done: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}, {eta} left");
+    let bar = ProgressBar::new(total);
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.set_position(done);
+    bar.reset_eta();
+    bar
+}
+
+/// Losses and time since the last report.
+struct Window {
+    begin: Instant,
+    sum: f64,
+    steps: u32,
+}
+
+impl Window {
+    fn new() -> Self {
+        Window {
+            begin: Instant::now(),
+            sum: 0.0,
+            steps: 0,
+        }
+    }
+    fn add(&mut self, loss: f32) {
+        self.sum += f64::from(loss);
+        self.steps += 1;
+    }
+    fn mean(&self) -> f64 {
+        self.sum / f64::from(self.steps)
+    }
+    fn samples_per_second(&self, batch: usize) -> f64 {
+        f64::from(self.steps) * batch as f64 / self.begin.elapsed().as_secs_f64()
+    }
+}
