@@ -113,7 +113,8 @@ impl Axis {
         let step = [1.0, 2.0, 5.0, 10.0]
             .map(|m| m * power)
             .into_iter()
-            .find(|&s| s >= rough * 0.999)
+            // A third more ticks than wanted look better than half as many.
+            .find(|&s| s >= rough * 0.75)
             .unwrap_or(10.0 * power);
         // An end that is itself round must not be lost to the rounding of its
         // quotient.
@@ -274,6 +275,11 @@ impl Frame {
         self.top + (1.0 - self.y.fraction(value)) * self.inner_height()
     }
 
+    /// The height at which the rectangle ends.
+    pub(super) fn bottom(&self) -> f64 {
+        self.size.height - self.bottom
+    }
+
     fn inner_width(&self) -> f64 {
         self.size.width - self.left - self.right
     }
@@ -309,13 +315,10 @@ impl Frame {
     /// Grid lines, ticks, their texts and the labels of both axes.
     pub(super) fn axes(&self) -> String {
         let mut svg = format!("<rect class=\"ground\" {}/>", self.rectangle());
-        let (right, bottom) = (
-            self.left + self.inner_width(),
-            self.top + self.inner_height(),
-        );
+        let (right, bottom) = (self.size.width - self.right, self.bottom());
         let mut grid = String::new();
         let mut texts = String::new();
-        for (value, text) in self.x.ticks((self.inner_width() / 70.0) as usize) {
+        for (value, text) in self.x.ticks((self.inner_width() / 60.0) as usize) {
             let x = coordinate(self.x(value));
             let _ = write!(grid, "M{x} {}V{}", coordinate(self.top), coordinate(bottom));
             let _ = write!(
@@ -370,7 +373,7 @@ mod tests {
     #[test]
     fn linear_ticks_are_round() {
         let axis = Axis::over("", Scale::Linear, -2.3, 3.1);
-        assert_eq!(texts(&axis, 5), ["−2", "0", "2"]);
+        assert_eq!(texts(&axis, 5), ["−2", "−1", "0", "1", "2", "3"]);
         let axis = Axis::over("", Scale::Linear, 0.0, 0.3);
         assert_eq!(
             texts(&axis, 6),

@@ -96,15 +96,15 @@ impl ErrorAgainstNfe<'_> {
         }
     }
 
-    /// Lower and upper edge of the floor, if it can be drawn.
-    fn band(&self) -> Option<[f64; 2]> {
+    /// Lower edge, mean and upper edge of the floor, if it can be drawn.
+    fn band(&self) -> Option<[f64; 3]> {
         let ErrorQuantity::W2 { floor } = self.quantity else {
             return None;
         };
         // A deviation as large as the mean would reach below zero, where a
         // logarithm ends; half the mean stands for "down to nothing".
         let low = (floor.mean - floor.std).max(0.5 * floor.mean);
-        let band = [low, floor.mean + floor.std];
+        let band = [low, floor.mean, floor.mean + floor.std];
         band.iter().all(|&v| drawable(v) && v > 0.0).then_some(band)
     }
 
@@ -171,9 +171,9 @@ fn has_place((nfe, error): (f64, f64)) -> bool {
     [nfe, error].iter().all(|&v| drawable(v) && v > 0.0)
 }
 
-fn draw_band([low, high]: [f64; 2], size: Size, frame: &Frame) -> String {
+fn draw_band([low, mean, high]: [f64; 3], size: Size, frame: &Frame) -> String {
     let (top, bottom) = (frame.y(high), frame.y(low));
-    let mean = frame.y(0.5 * (low + high));
+    let mean = frame.y(mean);
     format!(
         "<rect class=\"band\" x=\"0\" y=\"{}\" width=\"{}\" height=\"{}\"/>\
          <path class=\"floor\" d=\"M0 {}H{}\"/>",

@@ -6,7 +6,7 @@
 
 use super::axis::{Frame, drawable};
 use super::figure::{Figure, dropped, empty_picture};
-use super::markup::{data_uri, open_svg, point, significant};
+use super::markup::{data_uri, open_svg, point, significant, time};
 use super::palette::DENSITY;
 use super::raster::{Levels, encode};
 use super::window::Window;
@@ -27,6 +27,9 @@ const EXPLANATION: &str = "<p>The colour is the density <i>p</i><sub><i>t</i></s
     <p>Follow one panel to the next and you can watch it hold. No single target point decides an arrow: \
     it is the average of the straight lines to all the data, weighted by how likely each is to have \
     put a particle there (FM.8).</p>";
+
+/// The share of the highest density below which a place counts as empty.
+const SPARSE: f64 = 3e-3;
 
 /// A square lattice of places: `side × side` cell centres of a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -180,16 +183,21 @@ impl<'a> FieldOverDensity<'a> {
         );
     }
 
-    /// The speed of an arrow as long as a cell is wide: that of the fastest
-    /// twentieth of all arrows, so that few need to be cut short.
+    /// The speed of an arrow as long as a cell is wide: only a twentieth of
+    /// the arrows that stand where mass is are faster.
     fn arrow_scale(&self) -> f64 {
-        let mut speeds: Vec<f64> = self
-            .snapshots
-            .iter()
-            .flat_map(|s| s.velocity.rows())
-            .map(|v| v[0].hypot(v[1]))
-            .filter(|&s| drawable(s))
-            .collect();
+        let places = self.arrow_lattice.points();
+        let mut speeds = Vec::new();
+        for snapshot in &self.snapshots {
+            let peak = peak(&snapshot.density).unwrap_or(0.0);
+            for (place, v) in places.rows().into_iter().zip(snapshot.velocity.rows()) {
+                let crowded = self.density_at(snapshot, [place[0], place[1]]) > SPARSE * peak;
+                let speed = v[0].hypot(v[1]);
+                if crowded && drawable(speed) {
+                    speeds.push(speed);
+                }
+            }
+        }
         speeds.sort_by(f64::total_cmp);
         let scale = speeds.get(speeds.len() * 19 / 20).copied().unwrap_or(1.0);
         if scale > 0.0 { scale } else { 1.0 }
@@ -197,7 +205,7 @@ impl<'a> FieldOverDensity<'a> {
 
     fn draw_panel(&self, snapshot: &FieldSnapshot, scale: f64) -> String {
         let frame = Frame::plane(230.0, self.density_lattice.window.bounds());
-        let t = significant(snapshot.t, 2);
+        let t = time(snapshot.t);
         let heading = format!("<h4><i>t</i> = {t}{}</h4>", name_of(snapshot.t));
         let Some(peak) = peak(&snapshot.density) else {
             return format!(
@@ -244,7 +252,7 @@ impl<'a> FieldOverDensity<'a> {
     }
 
     /// Arrows centred at their places: strong where there is mass, faint where
-    /// the density is below a thousandth of its peak and no particle comes by.
+    /// the density is below [`SPARSE`] of its peak and hardly a particle comes by.
     fn arrows(&self, snapshot: &FieldSnapshot, peak: f64, scale: f64, frame: &Frame) -> String {
         let cell = 2.0 * self.arrow_lattice.window.radius / self.arrow_lattice.side as f64;
         let (mut strong, mut faint) = (String::new(), String::new());
@@ -264,7 +272,7 @@ impl<'a> FieldOverDensity<'a> {
             let (dx, dy) = (v[0] * length / 2.0, v[1] * length / 2.0);
             let tail = (frame.x(place[0] - dx), frame.y(place[1] - dy));
             let tip = (frame.x(place[0] + dx), frame.y(place[1] + dy));
-            let crowded = self.density_at(snapshot, [place[0], place[1]]) > 1e-3 * peak;
+            let crowded = self.density_at(snapshot, [place[0], place[1]]) > SPARSE * peak;
             arrow(if crowded { &mut strong } else { &mut faint }, tail, tip);
         }
         format!(

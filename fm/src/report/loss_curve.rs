@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 const EXPLANATION: &str = "<p>Training asks the network for the velocity at a random place between a \
     noise point <i>x</i><sub>0</sub> and a datum <i>x</i><sub>1</sub>, and punishes the squared \
     difference to the straight line&#39;s velocity <i>x</i><sub>1</sub> − <i>x</i><sub>0</sub> (FM.21):</p>\
-    <p class=\"formula\"><math display=\"block\"><mi mathvariant=\"script\">L</mi><mo>=</mo><mi>E</mi>\
+    <p class=\"formula\"><math display=\"block\"><mi>ℒ</mi><mo>=</mo><mi>E</mi>\
     <msup><mrow><mo stretchy=\"false\">‖</mo><msub><mi>v</mi><mi>θ</mi></msub><mo stretchy=\"false\">(</mo>\
     <mrow><mo stretchy=\"false\">(</mo><mn>1</mn><mo>−</mo><mi>t</mi><mo stretchy=\"false\">)</mo></mrow>\
     <msub><mi>x</mi><mn>0</mn></msub><mo>+</mo><mi>t</mi><msub><mi>x</mi><mn>1</mn></msub><mo>,</mo><mi>t</mi>\
@@ -133,13 +133,21 @@ impl LossCurve<'_> {
         );
         if let Some(floor) = floor {
             let level = frame.y(floor);
+            // Below the line, where the running mean does not come; above it
+            // where there is no room.
+            let below = level + 18.0;
+            let label = if below < frame.bottom() {
+                below
+            } else {
+                level - 8.0
+            };
             let _ = write!(
                 content,
                 "<path class=\"floor\" d=\"M0 {y}H{}\"/>\
                  <text class=\"mark\" x=\"{}\" y=\"{}\" text-anchor=\"end\">L* = {}</text>",
                 coordinate(size.width),
                 coordinate(size.width - 24.0),
-                coordinate(level - 7.0),
+                coordinate(label),
                 significant(floor, 3),
                 y = coordinate(level)
             );

@@ -69,6 +69,12 @@ pub(super) fn significant(value: f64, digits: usize) -> String {
     }
 }
 
+/// A time for a reader, to a hundredth and as short as it can be: `0.5`.
+pub(super) fn time(t: f64) -> String {
+    let text = format!("{t:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// An integer raised: `-12` becomes `⁻¹²`.
 pub(super) fn superscript(exponent: i32) -> String {
     exponent
@@ -165,6 +171,15 @@ mod tests {
         assert_eq!(significant(f64::NAN, 2), "not a number");
         assert_eq!(significant(f64::NEG_INFINITY, 2), "−∞");
         assert_eq!(significant(0.0, 3), "0");
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(time(0.0), "0");
+        assert_eq!(time(0.2), "0.2");
+        assert_eq!(time(0.995), "0.99");
+        assert_eq!(time(1.0), "1");
+        assert_eq!(time(f64::NAN), "NaN");
     }
 
     #[test]

@@ -140,14 +140,14 @@ fn are(n: usize, noun: &str) -> String {
 }
 
 fn draw_panel(panel: &ScatterPanel<'_>, points: &[[f64; 2]], window: Window) -> String {
-    let frame = Frame::plane(300.0, window.bounds());
+    let frame = Frame::plane(250.0, window.bounds());
     let description = format!(
         "Scatter plot of {}: {} in the plane.",
         panel.label,
         counted(points.len(), "point")
     );
     let dots = if points.is_empty() {
-        "<text class=\"tick\" x=\"194\" y=\"158\" text-anchor=\"middle\">no finite points</text>"
+        "<text class=\"tick\" x=\"169\" y=\"137\" text-anchor=\"middle\">no finite points</text>"
             .to_owned()
     } else {
         let path = dots(evenly(points, MOST_DOTS), &frame);

@@ -2,7 +2,7 @@
 
 use super::axis::Frame;
 use super::figure::{Figure, dropped};
-use super::markup::{count, legend_entry, open_svg, point, significant};
+use super::markup::{count, legend_entry, open_svg, point, significant, time};
 use super::palette::TIME_STEPS;
 use super::scatter::{dots, evenly};
 use super::window::Window;
@@ -12,8 +12,8 @@ use std::fmt::Write as _;
 const EXPLANATION: &str = "<p>Sampling means solving d<i>x</i>/d<i>t</i> = <i>v</i><sub><i>t</i></sub>(<i>x</i>) \
     (FM.4) from a random start: the particle asks the field for its velocity, moves a little, and asks \
     again. During training every pair of noise and datum is joined by a straight line (FM.11), and \
-    those lines cross. Particles of a flow cannot cross at the same time, since each place has only \
-    one velocity; so the paths bend where lines would have met. The straighter they are, the fewer steps a solver \
+    those lines cross. Two particles of a flow, however, can never be in one \
+    place at one time, since each place has only one velocity; so the paths bend where lines would have met. The straighter they are, the fewer steps a solver \
     needs. The straightness is the mean squared difference between a particle&#39;s velocity and \
     that of the straight line from its start to its end; 0 is perfectly straight.</p>";
 
@@ -102,8 +102,8 @@ impl Trajectories<'_> {
         let description = format!(
             "Paths of {} particles in the plane, from noise at t = {} to data at t = {}.",
             paths.len(),
-            significant(self.times[0], 2),
-            significant(self.times[self.times.len() - 1], 2)
+            time(self.times[0]),
+            time(self.times[self.times.len() - 1])
         );
         format!(
             "{}{}{}</svg>",

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 const EXPLANATION: &str = "<p>Each row below was computed while this page was made. The \
     <em>residual</em> is by how much the two sides of the equation differ. A small number alone \
     proves little, so where derivatives are replaced by differences of width <i>h</i>, the residual \
-    must also shrink like <i>h</i> to the power of the expected <em>order</em>: an error of any \
-    constant factor would break that. And a check that accepts everything is worthless, so each is \
+    must also shrink like <i>h</i> to the power of the expected <em>order</em>: a wrong sign or factor \
+    would leave a residual that stops shrinking. And a check that accepts everything is worthless, so each is \
     also run on an equation made wrong on purpose, its <em>control</em>, which it must reject.</p>";
 
 /// One checked claim.
