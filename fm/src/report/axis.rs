@@ -233,6 +233,9 @@ pub(super) struct Frame {
     right: f64,
     top: f64,
     bottom: f64,
+    /// The least distance wanted between two ticks of the first axis; its
+    /// texts lie side by side, so they need more room than those of the second.
+    gap: f64,
 }
 
 impl Frame {
@@ -245,6 +248,7 @@ impl Frame {
             right: 16.0,
             top: 12.0,
             bottom: 48.0,
+            gap: 70.0,
         }
     }
 
@@ -258,12 +262,13 @@ impl Frame {
         };
         Self {
             size,
-            x: Axis::over("x₁", Scale::Linear, x_low, x_high),
-            y: Axis::over("x₂", Scale::Linear, y_low, y_high),
+            x: Axis::over("x₁ (data units)", Scale::Linear, x_low, x_high),
+            y: Axis::over("x₂ (data units)", Scale::Linear, y_low, y_high),
             left,
             right,
             top,
             bottom,
+            gap: 50.0,
         }
     }
 
@@ -318,7 +323,7 @@ impl Frame {
         let (right, bottom) = (self.size.width - self.right, self.bottom());
         let mut grid = String::new();
         let mut texts = String::new();
-        for (value, text) in self.x.ticks((self.inner_width() / 60.0) as usize) {
+        for (value, text) in self.x.ticks((self.inner_width() / self.gap) as usize) {
             let x = coordinate(self.x(value));
             let _ = write!(grid, "M{x} {}V{}", coordinate(self.top), coordinate(bottom));
             let _ = write!(

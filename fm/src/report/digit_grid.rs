@@ -79,7 +79,7 @@ impl DigitGrids<'_> {
         if self.panels.iter().all(|p| p.images.is_empty()) {
             return Figure::empty(self.title, EXPLANATION, "There are no digits to draw.");
         }
-        let mut drawing = String::from("<div class=\"panels digits\">");
+        let mut drawing = String::from("<div class=\"panels\">");
         let mut lost = 0;
         for panel in self.panels {
             lost += panel.images.iter().filter(|v| !v.is_finite()).count();
@@ -115,7 +115,7 @@ impl DigitGrids<'_> {
 
     fn caption(&self) -> String {
         let labels: Vec<&str> = self.panels.iter().map(|p| p.label).collect();
-        let mut text = format!("From left to right: {}.", labels.join("; "));
+        let mut text = format!("In order: {}.", labels.join("; "));
         if self.panels.len() >= 3 {
             text.push_str(" The last two grids match place by place.");
         }
@@ -153,6 +153,10 @@ const LEVEL_GAP: u8 = 254;
 ///
 /// # Panics
 /// If `D` is not the square of a whole number of at least 1.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a view is passed like the slice it is"
+)]
 pub fn digit_grid_png(images: ArrayView2<'_, f32>, columns: usize, range: PixelRange) -> Vec<u8> {
     let side = if images.is_empty() {
         8

@@ -243,7 +243,7 @@ mod tests {
             page.matches("Euler &lt;1&gt;: NFE 10, error 0.200").count(),
             2
         );
-        assert!(page.contains("measure 0.180 ± 0.020 (band)"));
+        assert!(page.contains("measure 0.180\u{a0}±\u{a0}0.020 (band)"));
         assert!(page.contains("class=\"band\""));
     }
 

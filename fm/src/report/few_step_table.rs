@@ -1,6 +1,6 @@
 //! **Few-step table**: how good samples are after how much work, on each path.
 
-use super::markup::{counted, escape, significant};
+use super::markup::{escape, significant};
 use super::noise_floor::NoiseFloor;
 use std::fmt::Write as _;
 
@@ -56,9 +56,9 @@ pub(super) fn markup(rows: &[FewStepRow]) -> String {
     for heading in [
         "steps",
         "NFE",
-        "map error",
         "W2",
         "floor of W2",
+        "map error",
         "straightness",
     ] {
         let _ = write!(html, "<th scope=\"col\" class=\"number\">{heading}</th>");
@@ -70,13 +70,10 @@ pub(super) fn markup(rows: &[FewStepRow]) -> String {
             rows.iter().filter(|row| row.path == *path).collect(),
         ));
     }
-    html.push_str("</table></div>");
-    let _ = write!(
-        html,
-        "<p class=\"caption\">Distances in data units, straightness in squared data units. A dot \
-         (<span class=\"good\">●</span>) marks a W2 within two standard deviations of its floor, where \
-         samples cannot be told from data at this size. {} compared.</p>",
-        counted(paths.len(), "path")
+    html.push_str(
+        "</table></div><p class=\"caption\">Distances in data units, straightness in squared data \
+         units. A dot (<span class=\"good\">●</span>) marks a W2 within two standard deviations of its \
+         floor, where samples cannot be told from data at this size.</p>",
     );
     html
 }
@@ -100,13 +97,13 @@ fn group(path: &str, rows: Vec<&FewStepRow>) -> String {
         let _ = write!(
             html,
             "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td><td class=\"number\">{nfe}</td>\
-             <td class=\"number\">{}</td><td class=\"number\">{mark}{}</td>\
-             <td class=\"number quiet\">{}</td><td class=\"number\">{}</td></tr>",
+             <td class=\"number\">{mark}{}</td><td class=\"number quiet\">{}</td>\
+             <td class=\"number\">{}</td><td class=\"number\">{}</td></tr>",
             escape(&row.solver),
             row.steps,
-            significant(row.map_error, 2),
             significant(row.w2, 3),
             row.floor,
+            significant(row.map_error, 2),
             significant(row.straightness, 3)
         );
     }
@@ -150,7 +147,7 @@ pub(super) mod tests {
     #[test]
     fn every_w2_has_its_floor_and_a_mark_where_it_is_reached() {
         let html = markup(&[row("OT", "a", 8.0, 0.19), row("OT", "b", 8.0, f64::NAN)]);
-        assert_eq!(html.matches("0.180 ± 0.010").count(), 2);
+        assert_eq!(html.matches("0.180\u{a0}±\u{a0}0.010").count(), 2);
         assert_eq!(html.matches("at the floor").count(), 1);
         assert!(html.contains("not a number"));
         assert!(markup(&[]).contains("No sampler was measured"));

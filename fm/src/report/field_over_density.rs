@@ -156,7 +156,7 @@ impl<'a> FieldOverDensity<'a> {
             self.check(snapshot);
         }
         let scale = self.arrow_scale();
-        let mut drawing = String::from("<div class=\"panels small\">");
+        let mut drawing = String::from("<div class=\"panels\">");
         let mut lost = 0;
         for snapshot in &self.snapshots {
             lost += lost_values(snapshot);
@@ -293,7 +293,7 @@ impl<'a> FieldOverDensity<'a> {
 
     fn caption(&self, scale: f64) -> String {
         format!(
-            "Density (colour; deeper is denser, each panel by its own highest value) and velocity \
+            "Density (colour; stronger is denser, each panel by its own highest value) and velocity \
              (arrows) over the plane, both coordinates in data units. An arrow as long as the gap \
              between two arrows is a speed of {} units per unit of time, in every panel; faint arrows \
              stand where hardly any mass is.",

@@ -27,9 +27,10 @@ impl NoiseFloor {
 
 impl fmt::Display for NoiseFloor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Spaces that do not break keep the three parts on one line.
         write!(
             f,
-            "{} ± {}",
+            "{}\u{a0}±\u{a0}{}",
             significant(self.mean, 3),
             significant(self.std, 2)
         )
@@ -48,6 +49,6 @@ mod tests {
         };
         assert!(floor.is_reached_by(0.1999) && !floor.is_reached_by(0.2001));
         assert!(!floor.is_reached_by(f64::NAN));
-        assert_eq!(floor.to_string(), "0.180 ± 0.010");
+        assert_eq!(floor.to_string(), "0.180\u{a0}±\u{a0}0.010");
     }
 }

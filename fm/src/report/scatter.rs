@@ -10,9 +10,9 @@ use ndarray::ArrayView2;
 use std::fmt::Write as _;
 
 const EXPLANATION: &str = "<p>A generative model is judged by what it produces. Every dot is one \
-    sample. On one side stand the data the model was shown; on the other, points that started as \
-    pure Gaussian noise at <i>t</i> = 0 and were carried along the learned velocity to <i>t</i> = 1 \
-    (FM.22). If the model is good, you cannot tell which side is which.</p>";
+    sample. Beside the data that the model was shown stand points that it drew: they started as pure \
+    Gaussian noise at <i>t</i> = 0 and were carried along the velocity to <i>t</i> = 1 (FM.22). If all is \
+    well, you cannot tell the two apart.</p>";
 
 /// Dots drawn of one cloud; more would only grow the page.
 const MOST_DOTS: usize = 3000;
@@ -81,12 +81,12 @@ impl Scatter<'_> {
                 EXPLANATION,
                 "There is no finite point in two dimensions to draw.",
             )
-            .with_note(dropped(clouds.iter().map(|c| c.nrows()).sum(), "point"));
+            .with_note(dropped(clouds.iter().map(ArrayView2::nrows).sum(), "point"));
         };
         let mut drawing = String::from("<div class=\"panels\">");
         let (mut lost, mut outside, mut thinned) = (0, 0, false);
         for panel in self.panels {
-            let points: Vec<_> = drawable_points(panel.points).collect();
+            let points: Vec<_> = drawable_points(&panel.points).collect();
             lost += panel.points.nrows() - points.len();
             outside += points.iter().filter(|&&p| !window.contains(p)).count();
             thinned |= points.len() > MOST_DOTS;
@@ -114,7 +114,7 @@ impl Scatter<'_> {
     fn caption(&self) -> String {
         let labels: Vec<&str> = self.panels.iter().map(|p| p.label).collect();
         let mut text = format!(
-            "From left to right: {}. The axes are the two coordinates, in data units, and the same \
+            "In order: {}. The axes are the two coordinates, in data units, and the same \
              in every panel.",
             labels.join("; ")
         );
@@ -188,6 +188,10 @@ const SIDE: usize = 640;
 ///
 /// Points that are not finite are left out; without any finite point the
 /// picture shows \[-1, 1\]² and no dots.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a view is passed like the slice it is"
+)]
 pub fn scatter_png(points: ArrayView2<'_, f64>) -> Vec<u8> {
     let window = Window::around(&[points]).unwrap_or(Window::centred(1.0));
     let frame = Frame::plane(SIDE as f64, window.bounds());
@@ -205,7 +209,7 @@ pub fn scatter_png(points: ArrayView2<'_, f64>) -> Vec<u8> {
     }
     // Crowds of dots stay readable when each is smaller.
     let radius = if points.nrows() > 2000 { 1.7 } else { 2.6 };
-    for [x, y] in drawable_points(points).filter(|&p| window.contains(p)) {
+    for [x, y] in drawable_points(&points).filter(|&p| window.contains(p)) {
         canvas.disc(column(x), row(y), radius);
     }
     canvas.into_png()
@@ -389,7 +393,7 @@ mod tests {
             .caption()
         };
         assert!(scatter(0.19).contains(
-            "0.190; two samples of the data themselves measure 0.180 ± 0.010, so the samples cannot"
+            "0.190; two samples of the data themselves measure 0.180\u{a0}±\u{a0}0.010, so the samples cannot"
         ));
         assert!(scatter(f64::NAN).contains("some distance is left"));
     }

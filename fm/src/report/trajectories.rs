@@ -78,10 +78,10 @@ impl Trajectories<'_> {
     }
 
     fn draw(&self, paths: &[ArrayView2<'_, f64>], window: Window) -> String {
-        let frame = Frame::plane(460.0, window.bounds());
+        let frame = Frame::plane(380.0, window.bounds());
         let mut segments = vec![String::new(); TIME_STEPS];
         for path in paths {
-            self.add_segments(&mut segments, *path, &frame);
+            self.add_segments(&mut segments, path, &frame);
         }
         let mut content = String::new();
         for (i, d) in segments.iter().enumerate().filter(|(_, d)| !d.is_empty()) {
@@ -114,7 +114,7 @@ impl Trajectories<'_> {
     }
 
     /// Adds one particle's way, cut where the colour of the time changes.
-    fn add_segments(&self, segments: &mut [String], path: ArrayView2<'_, f64>, frame: &Frame) {
+    fn add_segments(&self, segments: &mut [String], path: &ArrayView2<'_, f64>, frame: &Frame) {
         let mut current = None;
         for i in 1..self.times.len() {
             let middle = 0.5 * (self.times[i - 1] + self.times[i]);
@@ -190,11 +190,11 @@ mod tests {
         })
     }
 
-    fn html(times: &[f64], positions: ArrayView3<'_, f64>) -> String {
+    fn html(times: &[f64], positions: &Array3<f64>) -> String {
         Trajectories {
             title: "t",
             times,
-            positions,
+            positions: positions.view(),
             straightness: Some(0.25),
         }
         .figure()
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn every_particle_has_a_start_and_an_end() {
         let times: Vec<f64> = (0..=24).map(|i| f64::from(i) / 24.0).collect();
-        let page = html(&times, fan(25, 5).view());
+        let page = html(&times, &fan(25, 5));
         let drawing = page.split("class=\"single\"").nth(1).expect("the picture");
         assert_eq!(drawing.matches("class=\"way\"").count(), TIME_STEPS);
         let stops = drawing.split("dots stop\" d=\"").nth(1).expect("ends");
@@ -219,24 +219,24 @@ mod tests {
     fn a_lost_particle_is_counted() {
         let mut positions = fan(3, 4);
         positions[[1, 2, 0]] = f64::NAN;
-        let page = html(&[0.0, 0.5, 1.0], positions.view());
+        let page = html(&[0.0, 0.5, 1.0], &positions);
         assert!(page.contains("1 particle that is not finite"));
         positions.fill(f64::NAN);
-        let page = html(&[0.0, 0.5, 1.0], positions.view());
+        let page = html(&[0.0, 0.5, 1.0], &positions);
         assert!(page.contains("There is no particle") && page.contains("4 particles that"));
     }
 
     #[test]
     fn too_little_to_draw_is_said() {
-        assert!(html(&[0.0], fan(1, 3).view()).contains("There is no particle"));
-        assert!(html(&[], Array3::zeros((0, 0, 2)).view()).contains("There is no particle"));
+        assert!(html(&[0.0], &fan(1, 3)).contains("There is no particle"));
+        assert!(html(&[], &Array3::zeros((0, 0, 2))).contains("There is no particle"));
         let line = Array3::zeros((2, 3, 1));
-        assert!(html(&[0.0, 1.0], line.view()).contains("There is no particle"));
+        assert!(html(&[0.0, 1.0], &line).contains("There is no particle"));
     }
 
     #[test]
     fn many_particles_are_thinned_and_that_is_said() {
-        let page = html(&[0.0, 1.0], fan(2, 1000).view());
+        let page = html(&[0.0, 1.0], &fan(2, 1000));
         assert!(page.contains("The ways of 160 of 1000 particles"));
     }
 }

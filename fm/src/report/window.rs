@@ -34,7 +34,7 @@ impl Window {
         let coordinate = |axis: usize| {
             let values = clouds
                 .iter()
-                .flat_map(|c| drawable_points(*c).map(move |p| p[axis]))
+                .flat_map(|c| drawable_points(c).map(move |p| p[axis]))
                 .collect();
             extent(values)
         };
@@ -68,7 +68,7 @@ impl Window {
 }
 
 /// The points of `[N, 2]` (further columns are ignored) that can be drawn.
-pub(super) fn drawable_points(cloud: ArrayView2<'_, f64>) -> impl Iterator<Item = [f64; 2]> {
+pub(super) fn drawable_points(cloud: &ArrayView2<'_, f64>) -> impl Iterator<Item = [f64; 2]> {
     let planar = cloud.ncols() >= 2;
     (0..cloud.nrows())
         .filter(move |_| planar)
