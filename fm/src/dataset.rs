@@ -10,7 +10,7 @@
 //! | `digits` | 1797 images of 8 × 8 pixels, see `fm/data/README.md` |
 
 use crate::Error;
-use crate::mixture::normal;
+use crate::mixture::{Mixture, normal};
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 use std::f64::consts::{PI, TAU};
@@ -110,6 +110,25 @@ pub fn point(set: Dataset, rng: &mut impl Rng) -> [f64; 2] {
         }
         Dataset::Digits => panic!("digits are images; see `digits`"),
     }
+}
+
+/// The moons as a mixture: 200 Gaussians along each half circle. Their spacing
+/// of 0.03 is a third of their deviation 0.1, so the density differs from the
+/// exact one by a factor of `1 + e^{−2π²(0.1/0.0314)²}`, which is 1 in double
+/// precision but at the four ends.
+#[must_use]
+pub fn moons_mixture() -> Mixture {
+    const ARC: u32 = 200;
+    let angle = |i: u32| (PI * (f64::from(i) + 0.5) / f64::from(ARC)).sin_cos();
+    let outer = (0..ARC).map(angle).map(|(sin, cos)| [cos, sin]);
+    let inner = (0..ARC).map(angle).map(|(sin, cos)| [1.0 - cos, 0.5 - sin]);
+    let means: Vec<Vec<f64>> = outer
+        .chain(inner)
+        .map(|m| m.map(|x| 2.0 * x - 1.0).to_vec())
+        .collect();
+    let count = means.len();
+    let mixture = Mixture::new(vec![1.0 / count as f64; count], means, vec![0.1; count]);
+    mixture.expect("a valid mixture by construction")
 }
 
 /// Pixels of a digit.

@@ -25,6 +25,7 @@ pub mod metric;
 pub mod mixture;
 pub mod objective;
 pub mod path;
+pub mod report;
 pub mod sampler;
 pub mod schedule;
 pub mod training;

@@ -180,7 +180,8 @@ mod tests {
             change(&mut s);
             s.validated().unwrap_err().to_string()
         };
-        let cases: [(&dyn Fn(&mut Settings), &str); 8] = [
+        type Change = &'static dyn Fn(&mut Settings);
+        let cases: [(Change, &str); 8] = [
             (&|s| s.batch = 0, "--batch is 0"),
             (&|s| s.batch = 1 << 30, "--batch is 1073741824"),
             (&|s| s.steps = 0, "--steps is 0"),

@@ -3,6 +3,7 @@
 mod few_steps;
 mod sample;
 mod table;
+mod tour;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -15,8 +16,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Flow matching, verified: time 0 is noise, time 1 is data.
 ///
-/// Without a command: the guided tour, which verifies the 22 equations and
-/// then asks how many steps sampling takes.
+/// Without a command: the guided tour. It verifies the 22 equations, asks how
+/// many steps sampling takes, learns two moons and handwritten digits, and
+/// writes out/report.html with pictures of all of it.
 #[derive(Parser, Debug)]
 #[command(name = "flowgrad", version, max_term_width = 90)]
 struct Arguments {
@@ -89,20 +91,11 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
             table::verify(&settings, only.as_deref(), json)
         }
         Some(Command::FewSteps { count, seed }) => {
-            few_steps::print(count, seed)?;
+            few_steps::measure(count, seed)?.print();
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Train(train)) => train.run().map(|()| ExitCode::SUCCESS),
         Some(Command::Sample(sample)) => sample.run().map(|()| ExitCode::SUCCESS),
-        None => tour(),
+        None => tour::take(),
     }
-}
-
-/// What a newcomer sees first.
-fn tour() -> Result<ExitCode, Error> {
-    println!("flowgrad: flow matching, verified. Time 0 is noise, time 1 is data.\n");
-    println!("1. How many steps does sampling take?\n");
-    few_steps::print(500, 1)?;
-    println!("\n2. Do the equations hold?\n");
-    table::verify(&Settings::default(), None, false)
 }

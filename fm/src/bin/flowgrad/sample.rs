@@ -4,7 +4,7 @@ use autograd::{Cpu, Draw, Philox, Tensor};
 use clap::Args;
 use fm::Error;
 use fm::dataset::digits;
-use fm::metric::two_sample_accuracy;
+use fm::metric::{mean_nearest_distance, two_sample_accuracy};
 use fm::sampler::{Plan, sample};
 use fm::training::VelocityModel;
 use ndarray::{Array2, Axis, s};
@@ -72,7 +72,7 @@ impl Sample {
             self.seed
         );
         if self.judge {
-            judge(&model, &points)?;
+            judge(&points)?.print();
         }
         Ok(())
     }
@@ -94,34 +94,50 @@ impl Sample {
 }
 
 /// Digits drawn against digits held out, beside real against real.
-fn judge(model: &VelocityModel, points: &Array2<f32>) -> Result<(), Error> {
-    const SIZE: usize = 500;
-    if model.settings.data != "digits" || points.nrows() < SIZE {
-        let given = format!("{} samples of {}", points.nrows(), model.settings.data);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judgement {
+    pub(crate) accuracy: f64,
+    pub(crate) accuracy_of_real: f64,
+    pub(crate) nearest_of_drawn: f64,
+    pub(crate) nearest_of_held_out: f64,
+}
+
+/// Judges at least 500 drawn digits.
+pub(crate) fn judge(points: &Array2<f32>) -> Result<Judgement, Error> {
+    let real = digits();
+    let size = real.held_out.nrows();
+    if points.ncols() != real.held_out.ncols() || points.nrows() < size {
+        let given = format!("{:?} samples", points.dim());
         return Err(Error::argument(
             "--judge",
             given,
             "at least 500 samples of digits",
         ));
     }
-    let real = digits();
-    let drawn = points.slice(s![..SIZE, ..]);
+    let drawn = points.slice(s![..size, ..]);
+    let held_out = real.held_out.view();
     // Spread over the training set, whose neighbours are by one writer.
-    let rows: Vec<usize> = (0..SIZE)
-        .map(|i| i * real.training.nrows() / SIZE)
+    let rows: Vec<usize> = (0..size)
+        .map(|i| i * real.training.nrows() / size)
         .collect();
     let training = real.training.select(Axis(0), &rows);
-    let held_out = real.held_out.view();
-    println!(
-        "two-sample accuracy against 500 held-out digits: {:.3} (real training digits: {:.3}; ideal 0.5)",
-        two_sample_accuracy(drawn, held_out)?,
-        two_sample_accuracy(training.view(), held_out)?,
-    );
-    let nearest = |x| fm::metric::mean_nearest_distance(x, real.training.view());
-    println!(
-        "mean distance to the nearest training digit: {:.3} (held-out digits: {:.3}; far below means memorised)",
-        nearest(drawn),
-        nearest(held_out),
-    );
-    Ok(())
+    Ok(Judgement {
+        accuracy: two_sample_accuracy(drawn, held_out)?,
+        accuracy_of_real: two_sample_accuracy(training.view(), held_out)?,
+        nearest_of_drawn: mean_nearest_distance(drawn, real.training.view()),
+        nearest_of_held_out: mean_nearest_distance(held_out, real.training.view()),
+    })
+}
+
+impl Judgement {
+    pub(crate) fn print(&self) {
+        println!(
+            "two-sample accuracy against 500 held-out digits: {:.3} (real training digits: {:.3}; ideal 0.5)",
+            self.accuracy, self.accuracy_of_real
+        );
+        println!(
+            "mean distance to the nearest training digit: {:.3} (held-out digits: {:.3}; far below means memorised)",
+            self.nearest_of_drawn, self.nearest_of_held_out
+        );
+    }
 }

@@ -18,37 +18,60 @@ pub(crate) fn verify(
     if let Some(tag) = &settings.plant {
         find(tag)?;
     }
-    let mut rows = Vec::new();
-    if !json {
+    let print = if json { Print::Nothing } else { Print::Rows };
+    let rows = rows(settings, &equations, print);
+    if json {
+        let text = serde_json::to_string_pretty(&rows);
+        println!("{}", text.expect("rows are plain data"));
+        return Ok(exit_code(&rows));
+    }
+    Ok(summary(&rows))
+}
+
+/// Whether rows are printed as they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Print {
+    Rows,
+    Nothing,
+}
+
+/// Verifies the equations one after the other.
+pub(crate) fn rows(settings: &Settings, equations: &[Equation], print: Print) -> Vec<Row> {
+    if print == Print::Rows {
         println!(
             "seed {}, {} cases an equation",
             settings.seed, settings.cases
         );
         println!(
-            "{:6} {:58} {:>9} {:>6} {:>6}  {:8} verdict",
+            "{:6} {:63} {:>8} {:>5} {:>5}  {:8} verdict",
             "", "claim", "residual", "order", "seen", "control"
         );
     }
-    for equation in &equations {
+    let one = |equation: &Equation| {
         let row = equation.verify(settings);
-        if !json {
+        if print == Print::Rows {
             print_row(&row);
         }
-        rows.push(row);
+        row
+    };
+    equations.iter().map(one).collect()
+}
+
+/// Prints the last line, and says by the exit code whether everything holds.
+pub(crate) fn summary(rows: &[Row]) -> ExitCode {
+    println!("verified {} of {} equations", passed(rows), rows.len());
+    exit_code(rows)
+}
+
+fn passed(rows: &[Row]) -> usize {
+    rows.iter().filter(|r| r.verdict == Verdict::Pass).count()
+}
+
+fn exit_code(rows: &[Row]) -> ExitCode {
+    match passed(rows) == rows.len() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
-    let passed = rows.iter().filter(|r| r.verdict == Verdict::Pass).count();
-    if json {
-        let text = serde_json::to_string_pretty(&rows);
-        println!("{}", text.expect("rows are plain data"));
-    } else {
-        println!("verified {passed} of {} equations", rows.len());
-    }
-    let all = passed == rows.len();
-    Ok(if all {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
 }
 
 fn find(tag: &str) -> Result<Equation, Error> {
@@ -72,7 +95,7 @@ fn print_row(row: &Row) {
         Verdict::Fail => "FAIL",
     };
     println!(
-        "{:6} {:58} {:>9.1e} {:>6} {:>6}  {:8} {verdict}",
+        "{:6} {:63} {:>8.1e} {:>5} {:>5}  {:8} {verdict}",
         row.equation,
         row.claim,
         row.residual,
