@@ -255,15 +255,26 @@ impl Frame {
     /// A square of side `side` for the plane: the same units on both axes.
     pub(super) fn plane(side: f64, window: [f64; 4]) -> Self {
         let [x_low, x_high, y_low, y_high] = window;
-        let [left, right, top, bottom] = [44.0, 8.0, 8.0, 38.0];
+        let [left, right, top, bottom] = [52.0, 8.0, 8.0, 38.0];
         let size = Size {
             width: side + left + right,
             height: side + top + bottom,
         };
         Self {
             size,
-            x: Axis::over("x₁ (data units)", Scale::Linear, x_low, x_high),
-            y: Axis::over("x₂ (data units)", Scale::Linear, y_low, y_high),
+            // Not x₁ and x₂: x₁ is a datum, the end of a path.
+            x: Axis::over(
+                "first coordinate (data units)",
+                Scale::Linear,
+                x_low,
+                x_high,
+            ),
+            y: Axis::over(
+                "second coordinate (data units)",
+                Scale::Linear,
+                y_low,
+                y_high,
+            ),
             left,
             right,
             top,

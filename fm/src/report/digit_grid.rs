@@ -186,7 +186,7 @@ pub fn digit_grid_png(images: ArrayView2<'_, f32>, columns: usize, range: PixelR
     }
     let levels = Levels::new(|level| match level {
         LEVEL_FAULT => (FAULT, u8::MAX),
-        LEVEL_GAP => ([255; 3], 0),
+        LEVEL_GAP => ([226; 3], u8::MAX),
         _ => {
             let grey = 255.0 - f64::from(level) / 253.0 * 235.0;
             ([grey.round() as u8; 3], u8::MAX)

@@ -174,7 +174,7 @@ impl LossCurve<'_> {
         );
         entries += &legend_entry(
             "<path class=\"line s0\" d=\"M1 7H27\"/>",
-            &format!("mean of {} neighbours", count(2 * curve.half_width + 1)),
+            &format!("mean over {}", counted(2 * curve.half_width + 1, "step")),
         );
         if self.drawable_floor().is_some() {
             entries += &legend_entry(

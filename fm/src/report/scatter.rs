@@ -147,13 +147,14 @@ fn draw_panel(panel: &ScatterPanel<'_>, points: &[[f64; 2]], window: Window) -> 
         counted(points.len(), "point")
     );
     let dots = if points.is_empty() {
-        "<text class=\"tick\" x=\"169\" y=\"137\" text-anchor=\"middle\">no finite points</text>"
+        "<text class=\"tick\" x=\"177\" y=\"137\" text-anchor=\"middle\">no finite points</text>"
             .to_owned()
     } else {
         let path = dots(evenly(points, MOST_DOTS), &frame);
         format!(
-            "<path class=\"dots {}\" d=\"{path}\"/>",
-            panel.cloud.class()
+            "<path class=\"dots {}\" style=\"stroke-width:{}\" d=\"{path}\"/>",
+            panel.cloud.class(),
+            dot_size(points.len())
         )
     };
     format!(
@@ -163,6 +164,15 @@ fn draw_panel(panel: &ScatterPanel<'_>, points: &[[f64; 2]], window: Window) -> 
         frame.axes(),
         frame.clipped(&dots)
     )
+}
+
+/// The diameter of a dot: the fewer there are, the larger they may be.
+fn dot_size(dots: usize) -> f64 {
+    match dots {
+        0..200 => 5.0,
+        200..800 => 3.6,
+        _ => 2.6,
+    }
 }
 
 /// At most `most` of the items, evenly spaced.

@@ -113,12 +113,21 @@ fn order(expected: Option<f64>, observed: Option<f64>) -> String {
     let expected = expected.map(|p| format!("{p}").replace('-', "−"));
     match (expected, observed) {
         (None, None) => "<span class=\"quiet\">—</span>".to_owned(),
-        (None, Some(p)) => significant(p, 3),
+        (None, Some(p)) => measured(p),
         (Some(e), None) => format!("not measured <span class=\"quiet\">(expected {e})</span>"),
         (Some(e), Some(p)) => format!(
             "{} <span class=\"quiet\">(expected {e})</span>",
-            significant(p, 3)
+            measured(p)
         ),
+    }
+}
+
+/// A measured order: two decimals, since claims are held to a tenth.
+fn measured(order: f64) -> String {
+    if order.is_finite() {
+        format!("{order:.2}").replace('-', "−")
+    } else {
+        significant(order, 3)
     }
 }
 
@@ -167,7 +176,10 @@ pub(super) mod tests {
         let mut failed = row("FM.2", true);
         failed.control_rejected = false;
         failed.observed_order = None;
-        let html = markup(&[failed]);
+        let mut lost = row("FM.3", false);
+        lost.observed_order = Some(f64::NAN);
+        let html = markup(&[failed, lost]);
+        assert!(html.contains("not a number <span"));
         assert!(html.contains("✗ fails") && html.contains("accepted"));
         assert!(html.contains("not measured") && html.contains("two sides &lt;agree&gt;"));
         assert!(markup(&[]).contains("No equation was checked"));
