@@ -46,9 +46,9 @@ where
         drop(m);
         sum.each_mut(&mut |leaf| {
             let term = terms.next().expect("all shards return one structure");
-            // (AD.10): added into the running sum's own buffer.
+            // Added into the running sum's own buffer.
             let own = std::mem::replace(leaf, term.clone());
-            *leaf = own + term;
+            *leaf = own + term; // (AD.10)
         });
     }
     (value, sum)

@@ -97,7 +97,7 @@ impl<S: Clone> Stages<S> {
             weighted(&method.a[i], earlier, |terms| {
                 space.combine(&mut self.y, y, h, terms);
             });
-            field.eval(&self.times, &self.y, &mut rest[0]);
+            field.eval(&self.times, &self.y, &mut rest[0]); // (RK.1)
             evaluations += 1;
         }
         if !method.first_same_as_last {

@@ -350,3 +350,235 @@ impl Paths {
         nearest.1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coupling::squared_distances;
+    use ndarray::{Array2, Axis, array};
+    use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+    /// Least total over all n! permutations.
+    fn brute_force(cost: &Array2<f64>) -> f64 {
+        fn best(cost: &Array2<f64>, row: usize, taken: &mut [bool]) -> f64 {
+            if row == cost.nrows() {
+                return 0.0;
+            }
+            let mut least = f64::INFINITY;
+            for j in 0..taken.len() {
+                if !taken[j] {
+                    taken[j] = true;
+                    least = least.min(cost[[row, j]] + best(cost, row + 1, taken));
+                    taken[j] = false;
+                }
+            }
+            least
+        }
+        best(cost, 0, &mut vec![false; cost.nrows()])
+    }
+
+    /// The wrong twin: each row in turn takes the cheapest column left.
+    fn greedy(cost: &Array2<f64>) -> Vec<usize> {
+        let mut taken = vec![false; cost.ncols()];
+        cost.outer_iter()
+            .map(|row| {
+                let open = (0..row.len()).filter(|&j| !taken[j]);
+                let j = open.min_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+                taken[j] = true;
+                j
+            })
+            .collect()
+    }
+
+    /// The bound of the module's header on the slack of one pair.
+    fn slack_bound(cost: &Array2<f64>, assignment: &Assignment) -> f64 {
+        let largest = |m: f64, x: &f64| m.max(x.abs());
+        let size =
+            cost.iter().fold(0.0, largest) + assignment.column_potential.iter().fold(0.0, largest);
+        24.0 * cost.nrows() as f64 * f64::EPSILON * size
+    }
+
+    /// Solves, and accepts only with the proof of optimality.
+    fn certified(cost: &Array2<f64>, case: &str) -> Assignment {
+        let assignment = assign(cost.view()).unwrap();
+        let bound = slack_bound(cost, &assignment);
+        let Certificate { infeasibility, gap } = assignment.certificate(cost.view());
+        // u is rounded once, and u + v once: far below one pair's bound.
+        assert!(
+            infeasibility <= bound,
+            "{case}: infeasible by {infeasibility:e}"
+        );
+        let n = cost.nrows() as f64;
+        assert!(
+            gap.abs() <= n * bound,
+            "{case}: gap {gap:e} > {:e}",
+            n * bound
+        );
+        assignment
+    }
+
+    /// Cost matrices of every temper: geometric, uniform, negative, tied,
+    /// constant, and of numbers too close for their differences to be exact.
+    fn random_cost(rng: &mut StdRng, n: usize) -> Array2<f64> {
+        match rng.random_range(0..6) {
+            0 => {
+                let d = rng.random_range(1..4);
+                let mut cloud =
+                    || Array2::from_shape_simple_fn((n, d), || rng.random_range(-1.0..1.0_f64));
+                squared_distances(cloud().view(), cloud().view())
+            }
+            1 => Array2::from_shape_simple_fn((n, n), || rng.random::<f64>()),
+            2 => Array2::from_shape_simple_fn((n, n), || rng.random_range(-1e9..1e3)),
+            3 => Array2::from_shape_simple_fn((n, n), || f64::from(rng.random_range(0..3_u8))),
+            4 => Array2::from_elem((n, n), -2.5),
+            _ => Array2::from_shape_simple_fn((n, n), || {
+                1.0 + f64::EPSILON * f64::from(rng.random_range(0..9_u8))
+            }),
+        }
+    }
+
+    /// Verifies (CP.2).
+    #[test]
+    fn the_total_is_the_least_of_all_permutations() {
+        for seed in 0..512 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let n = rng.random_range(1..=7);
+            let cost = random_cost(&mut rng, n);
+            let assignment = certified(&cost, &format!("seed {seed}"));
+            let least = brute_force(&cost);
+            let excess = assignment.total - least;
+            // Optimal up to n slacks; the two sums round n times each.
+            let bound = 2.0 * n as f64 * slack_bound(&cost, &assignment);
+            assert!(
+                excess.abs() <= bound,
+                "seed {seed}: {excess:e} above the least"
+            );
+        }
+        let mut rng = StdRng::seed_from_u64(8);
+        let cost = Array2::from_shape_simple_fn((8, 8), || rng.random::<f64>());
+        let total = certified(&cost, "n = 8").total;
+        assert!((total - brute_force(&cost)).abs() <= 1e-14);
+    }
+
+    /// Verifies (CP.2).
+    ///
+    /// Large matrices prove themselves; the greedy assignment, shown with the
+    /// very same potentials, is rejected by its gap, and falsified potentials
+    /// by their infeasibility.
+    #[test]
+    fn the_certificate_accepts_the_optimum_and_rejects_wrong_twins() {
+        for seed in 0..256 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let n = rng.random_range(1..90);
+            let cost = random_cost(&mut rng, n);
+            certified(&cost, &format!("seed {seed}, n = {n}"));
+        }
+        for seed in 0..32 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let n = 60;
+            let mut cloud = || Array2::from_shape_simple_fn((n, 2), || rng.random::<f64>());
+            let cost = squared_distances(cloud().view(), cloud().view());
+            let right = certified(&cost, "geometric");
+            let bound = n as f64 * slack_bound(&cost, &right);
+
+            let mut twin = right.clone();
+            twin.column_of_row = greedy(&cost);
+            let gap = twin.certificate(cost.view()).gap;
+            assert!(
+                gap > 1e6 * bound,
+                "seed {seed}: greedy passed with gap {gap:e}"
+            );
+
+            let mut twin = right.clone();
+            let j = twin.column_of_row[7];
+            twin.column_potential[j] += 1e-6;
+            let infeasibility = twin.certificate(cost.view()).infeasibility;
+            assert!(
+                infeasibility > bound,
+                "seed {seed}: a raised potential passed"
+            );
+
+            let mut twin = right.clone();
+            twin.row_potential[3] = f64::NAN;
+            let Certificate { infeasibility, gap } = twin.certificate(cost.view());
+            assert!(infeasibility.is_nan() && gap.is_nan());
+        }
+    }
+
+    /// Verifies (CP.3).
+    #[test]
+    fn every_row_sits_at_its_cheapest_column() {
+        for seed in 0..256 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let n = rng.random_range(2..50);
+            let cost = random_cost(&mut rng, n);
+            let a = assign(cost.view()).unwrap();
+            let bound = slack_bound(&cost, &a);
+            for (i, &sits) in a.column_of_row.iter().enumerate() {
+                let reduced = |j: usize| cost[[i, j]] - a.column_potential[j];
+                let least = (0..n).map(reduced).fold(f64::INFINITY, f64::min);
+                assert_eq!(a.row_potential[i], least, "seed {seed}");
+                assert!(
+                    (reduced(sits) - least).abs() <= bound,
+                    "seed {seed}, row {i}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_permuted_or_transposed_matrix_gives_the_permuted_answer() {
+        for seed in 0..128 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let n = rng.random_range(2..40);
+            // Uniform costs: the optimum is unique almost surely.
+            let cost = Array2::from_shape_simple_fn((n, n), || rng.random::<f64>());
+            let rows: Vec<usize> = (0..n).map(|i| (i + 3) % n).collect();
+            let columns: Vec<usize> = (0..n).rev().collect();
+            let plain = assign(cost.view()).unwrap().column_of_row;
+            let moved = cost.select(Axis(0), &rows).select(Axis(1), &columns);
+            let moved = assign(moved.view()).unwrap().column_of_row;
+            let turned = assign(cost.t()).unwrap().column_of_row;
+            for i in 0..n {
+                assert_eq!(columns[moved[i]], plain[rows[i]], "seed {seed}");
+                assert_eq!(turned[plain[i]], i, "seed {seed}, transposed");
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_matrices_are_errors_and_end() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for place in [[0, 0], [2, 1]] {
+                let mut cost = Array2::zeros((3, 3));
+                cost[place] = bad;
+                let error = assign(cost.view()).unwrap_err().to_string();
+                assert!(error.contains(&format!("row {}", place[0])), "{error}");
+            }
+            assert!(assign(array![[bad]].view()).is_err());
+        }
+        assert!(assign(Array2::zeros((2, 3)).view()).is_err());
+        assert!(assign(array![[f64::MAX, 0.0], [0.0, 0.0]].view()).is_err());
+        assert_eq!(assign(Array2::zeros((0, 0)).view()).unwrap().total, 0.0);
+        // The largest spread allowed, and one of 600 orders of magnitude.
+        certified(&array![[1e300, -1e300], [-1e300, 1e300]], "huge");
+        certified(
+            &Array2::from_shape_fn((40, 40), |(i, j)| {
+                10_f64.powi(((i * 31 + j * 17) % 600) as i32 - 300)
+            }),
+            "wide",
+        );
+    }
+
+    #[test]
+    fn a_chain_of_reductions_by_one_rounding_ends() {
+        // Costs whose differences are a few roundings of the potentials: the
+        // gains of the reduction are too many and too small to wait for.
+        for n in [2, 3, 50, 200] {
+            let cost = Array2::from_shape_fn((n, n), |(i, j)| {
+                1.0 + f64::EPSILON * ((i * j) % 5) as f64 + if j == 0 { -1.0 } else { 0.0 }
+            });
+            certified(&cost, &format!("n = {n}"));
+        }
+    }
+}
