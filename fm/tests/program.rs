@@ -1,7 +1,10 @@
 //! The program as its users meet it.
 
 use serde_json::Value;
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 fn flowgrad(arguments: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_flowgrad"))
@@ -68,4 +71,100 @@ fn the_few_step_table_is_the_same_for_the_same_seed() {
     let first = table();
     assert_eq!(first, table());
     assert!(text(&first).contains("Dormand-Prince"));
+}
+
+/// Training arguments of a small, quick run into a folder.
+fn train(folder: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flowgrad"));
+    let small = [
+        "train", "--data", "moons", "--hidden", "48,48", "--steps", "4000", "--out",
+    ];
+    command.args(small).arg(folder).args(more);
+    command
+}
+
+fn bytes(folder: &Path) -> Vec<u8> {
+    fs::read(folder.join("model.safetensors")).expect("a model was written")
+}
+
+/// Killed without warning, a training goes on from its last checkpoint to the
+/// bits of one that was never disturbed.
+#[test]
+fn a_killed_training_resumes_to_the_same_bits() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (whole, killed) = (root.path().join("whole"), root.path().join("killed"));
+    assert!(
+        train(&whole, &[])
+            .output()
+            .expect("it runs")
+            .status
+            .success()
+    );
+    let mut child = train(&killed, &[]).spawn().expect("it starts");
+    let checkpoint = killed.join("checkpoint.safetensors");
+    let begin = Instant::now();
+    while !checkpoint.exists() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(120),
+            "no checkpoint came"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    let resumed = train(&killed, &["--resume"]).output().expect("it runs");
+    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+    assert!(bytes(&whole) == bytes(&killed), "the bits differ");
+    let log = fs::read_to_string(killed.join("metrics.jsonl")).expect("metrics");
+    assert_eq!(log.lines().count(), 40, "each hundredth step once");
+    let model = killed.join("model.safetensors");
+    let model = model.to_str().expect("a path in Unicode");
+    for name in ["x.npy", "x.png"] {
+        let out = root.path().join(name);
+        let out = out.to_str().expect("a path in Unicode");
+        let sampled = flowgrad(&["sample", "--model", model, "--count", "50", "--out", out]);
+        assert!(sampled.status.success(), "{}", text(&sampled.stderr));
+        assert!(fs::metadata(out).expect("written").len() > 100);
+    }
+}
+
+#[test]
+fn unusable_files_and_arguments_of_training_exit_with_two_and_write_nothing() {
+    let root = tempfile::tempdir().expect("a folder");
+    let broken = root.path().join("broken.safetensors");
+    fs::write(&broken, b"not a model at all").expect("written");
+    let broken = broken.to_str().expect("a path in Unicode");
+    let out = root.path().join("out");
+    let out = out.to_str().expect("a path in Unicode");
+    let cases: [(&[&str], &str); 7] = [
+        (
+            &["train", "--data", "mooons", "--out", out],
+            "unknown data set",
+        ),
+        (
+            &["train", "--coupling", "best", "--out", out],
+            "unknown coupling",
+        ),
+        (&["train", "--sigma", "2", "--out", out], "--sigma is 2"),
+        (&["train", "--steps", "0", "--out", out], "--steps is 0"),
+        (&["train", "--resume", "--out", out], "cannot read"),
+        (
+            &["sample", "--model", broken, "--out", "x.npy"],
+            "safetensors",
+        ),
+        (
+            &["sample", "--model", broken, "--out", "x.txt"],
+            ".npy or .png",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let output = flowgrad(arguments);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        assert!(
+            message.contains(expected) && message.lines().count() == 1,
+            "{message}"
+        );
+    }
+    assert!(!Path::new(out).exists(), "nothing was written");
 }

@@ -3,8 +3,9 @@
 use autograd::{Cpu, Draw, Philox, Tensor};
 use clap::Args;
 use fm::Error;
-use fm::dataset::digits;
+use fm::dataset::{PIXELS, digits};
 use fm::metric::{mean_nearest_distance, two_sample_accuracy};
+use fm::report::{PixelRange, digit_grid_png, scatter_png};
 use fm::sampler::{Plan, sample};
 use fm::training::VelocityModel;
 use ndarray::{Array2, Axis, s};
@@ -15,7 +16,8 @@ use std::path::PathBuf;
 /// Draw samples from a trained model.
 ///
 /// Moves normal noise from t = 0 to the data at t = 1 and writes the end
-/// points as an array [COUNT, D] of f32. Prints what it cost (NFE).
+/// points as an array [COUNT, D] of f32 (.npy), or as a picture (.png). Prints
+/// what it cost (NFE).
 #[derive(Args, Debug)]
 pub(crate) struct Sample {
     /// A model written by `flowgrad train`.
@@ -37,8 +39,8 @@ pub(crate) struct Sample {
     /// Seed of the noise.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where to write, a .npy file.
-    #[arg(long, value_name = "FILE.npy")]
+    /// Where to write: .npy for numbers, .png for a picture.
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// For digits: compare with 500 held-out digits.
     #[arg(long)]
@@ -47,10 +49,15 @@ pub(crate) struct Sample {
 
 impl Sample {
     pub(crate) fn run(&self) -> Result<(), Error> {
-        if self.out.extension().is_none_or(|e| e != "npy") {
-            let name = self.out.display();
-            return Err(Error::argument("--out", name, "a file name ending in .npy"));
-        }
+        let kind = self.out.extension().and_then(|e| e.to_str());
+        let picture = match kind {
+            Some("npy") => false,
+            Some("png") => true,
+            _ => {
+                let expected = "a file name ending in .npy or .png";
+                return Err(Error::argument("--out", self.out.display(), expected));
+            }
+        };
         let plan = self.plan()?;
         let model = VelocityModel::read(&self.model)?;
         let (n, d) = (self.count as usize, model.dimension);
@@ -60,9 +67,15 @@ impl Sample {
         let sampled = sample(&x0, &plan, |t, x| model.velocity(t, x))?;
         let points = Array2::from_shape_vec((n, d), sampled.x1.to_vec());
         let points = points.expect("one row a sample");
-        let mut bytes = Vec::new();
-        let written = points.write_npy(&mut bytes);
-        written.expect("writing to memory does not fail");
+        let bytes = match picture {
+            true => drawing(&points)?,
+            false => {
+                let mut bytes = Vec::new();
+                let written = points.write_npy(&mut bytes);
+                written.expect("writing to memory does not fail");
+                bytes
+            }
+        };
         let replaced = autograd::replace_file(&self.out, &bytes);
         replaced.map_err(|e| Error::io(&self.out, "write", e))?;
         println!(
@@ -90,6 +103,23 @@ impl Sample {
             expected: format!("{}, adaptive", NAMES.join(", ")),
         })?;
         Ok(Plan::Fixed(method, self.steps))
+    }
+}
+
+/// A picture: the points of a plane, or the first 100 images.
+fn drawing(points: &Array2<f32>) -> Result<Vec<u8>, Error> {
+    match points.ncols() {
+        2 => Ok(scatter_png(points.mapv(f64::from).view())),
+        PIXELS => {
+            let shown = points.nrows().min(100);
+            let images = points.slice(s![..shown, ..]);
+            Ok(digit_grid_png(images, 10, PixelRange::MinusOneToOne))
+        }
+        other => Err(Error::argument(
+            "--out",
+            format!("a picture of points with {other} coordinates"),
+            "a .npy file, or points of 2 coordinates, or digits",
+        )),
     }
 }
 

@@ -32,7 +32,7 @@ const POINTS: usize = 1000;
 /// Steps of the trainings: a few seconds for the moons, half a minute for the
 /// digits on two cores.
 const MOON_STEPS: u64 = 5000;
-const DIGIT_STEPS: u64 = 2500;
+const DIGIT_STEPS: u64 = 3000;
 
 /// Takes the tour; the exit code says whether every equation was verified.
 pub(crate) fn take() -> Result<ExitCode, Error> {
