@@ -36,11 +36,12 @@ fn collect(files: &[(String, String)]) -> BTreeMap<String, Marks> {
                 for tag in between(line, "(", ")") {
                     index.entry(tag).or_default().tested.push(place.clone());
                 }
-            } else if let Some((code, marks)) = line.split_once("// (") {
-                if !code.trim().is_empty() && !code.contains("//!") && !code.contains("///") {
-                    for tag in between(&format!("({marks}"), "(", ")") {
-                        index.entry(tag).or_default().coded.push(place.clone());
-                    }
+            } else if let Some((code, marks)) = line.split_once("// (")
+                && !code.trim().is_empty()
+                && !code.contains("//")
+            {
+                for tag in between(&format!("({marks}"), "(", ")") {
+                    index.entry(tag).or_default().coded.push(place.clone());
                 }
             }
         }
