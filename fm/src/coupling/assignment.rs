@@ -16,11 +16,18 @@
 //! comparisons, without knowing how it was found: [`Assignment::certificate`].
 //!
 //! # Method
-//! Jonker and Volgenant, "A shortest augmenting path algorithm for dense and
-//! sparse linear assignment problems", Computing 38 (1987) 325–340. Two cheap
-//! starts assign most rows; each remaining row is brought in by a shortest
-//! path. Throughout, with the *reduced cost* $`C_{ij} - v_j`$, every assigned
-//! row sits at the cheapest column of its own:
+//! An auction finds potentials that are nearly right, then the assignment is
+//! built from nothing with those: most rows by one cheap step each, the rest by
+//! a shortest path each. (Bertsekas, "The auction algorithm", Annals of
+//! Operations Research 14 (1988) 105–123; Jonker and Volgenant, "A shortest
+//! augmenting path algorithm for dense and sparse linear assignment problems",
+//! Computing 38 (1987) 325–340.) Any potentials are a valid start, so the
+//! auction decides the speed and nothing else: without it the paths for noise
+//! in the midst of a ring of data visit a quarter of all columns, and 2000
+//! points take ten times as long.
+//!
+//! While the assignment is built, with the *reduced cost* $`C_{ij} - v_j`$,
+//! every assigned row sits at the cheapest column of its own:
 //!
 //! ```math
 //! C_{i\sigma(i)} - v_{\sigma(i)} = u_i = \min_j \, (C_{ij} - v_j) .
@@ -122,7 +129,8 @@ pub fn assign(cost: ArrayView2<'_, f64>) -> Result<Assignment, Error> {
         ));
     }
     let mut search = Search::new(cost);
-    let mut free = search.reduce_columns();
+    search.price();
+    let mut free: Vec<usize> = (0..rows).collect();
     for _ in 0..2 {
         free = search.reduce_rows(&free);
     }
@@ -136,6 +144,23 @@ pub fn assign(cost: ArrayView2<'_, f64>) -> Result<Assignment, Error> {
 const LARGEST: f64 = 1e300;
 /// "No row" and "no column".
 const NONE: usize = usize::MAX;
+/// Columns looked at together.
+const BLOCK: usize = 16;
+
+/// The least of $`c_k - v_k`$, kept in four lanes so that it vectorises.
+fn least_difference(c: &[f64], v: &[f64]) -> f64 {
+    let less = |a: f64, b: f64| if a < b { a } else { b };
+    let mut lanes = [f64::INFINITY; 4];
+    let (fours, rest) = c.as_chunks::<4>();
+    let (v_fours, v_rest) = v.as_chunks::<4>();
+    for (c, v) in fours.iter().zip(v_fours) {
+        for (lane, (c, v)) in lanes.iter_mut().zip(c.iter().zip(v)) {
+            *lane = less(c - v, *lane);
+        }
+    }
+    let rest = rest.iter().zip(v_rest).map(|(c, v)| c - v);
+    rest.chain(lanes).fold(f64::INFINITY, less)
+}
 
 /// A partial assignment that satisfies (CP.3), and the room to extend it.
 struct Search<'a> {
@@ -184,31 +209,46 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// First start: v is the least cost of each column, and each row that
-    /// attains one takes it. Returns the rows left over.
-    fn reduce_columns(&mut self) -> Vec<usize> {
+    /// Sets potentials by an auction, the rows bidding for columns: a bid
+    /// lowers the column's potential until it is worse than the second cheapest
+    /// by `raise`, and drives out whoever held it. Small raises find nearly the
+    /// final potentials, large ones find the neighbourhood soon; so the raise
+    /// falls by steps, from a tenth of the mean cost (above each column's least)
+    /// to an n-th of it.
+    fn price(&mut self) {
         let n = self.potential.len();
         self.potential.fill(f64::INFINITY);
-        let mut cheapest_row = vec![NONE; n];
-        for (i, row) in self.cost.outer_iter().enumerate() {
-            for ((&c, v), cheapest) in row.iter().zip(&mut self.potential).zip(&mut cheapest_row) {
-                if c < *v {
-                    (*v, *cheapest) = (c, i);
+        for row in self.cost.outer_iter() {
+            for (v, &c) in self.potential.iter_mut().zip(row) {
+                *v = v.min(c);
+            }
+        }
+        let least: f64 = self.potential.iter().sum();
+        let excess = self.cost.sum() - n as f64 * least;
+        // Rounding may leave less than nothing, and overflow no number: then
+        // there is nothing to bid for.
+        let mean = (excess / (n * n) as f64).max(0.0);
+        let mut raise = mean / 10.0;
+        while raise > mean / n as f64 {
+            let mut holder = vec![NONE; n];
+            let mut waiting: Vec<usize> = (0..n).rev().collect();
+            // Nothing rests on a phase being finished: it may be cut short.
+            for _ in 0..20 * n {
+                let Some(row) = waiting.pop() else { break };
+                let [(best, column), (second, _)] = self.two_cheapest(row);
+                self.potential[column] -= second - best + raise;
+                let driven_out = std::mem::replace(&mut holder[column], row);
+                if driven_out != NONE {
+                    waiting.push(driven_out);
                 }
             }
+            raise /= 5.0;
         }
-        for (j, &i) in cheapest_row.iter().enumerate() {
-            if self.column_of_row[i] == NONE {
-                self.column_of_row[i] = j;
-                self.row_of_column[j] = i;
-            }
-        }
-        (0..n).filter(|&i| self.column_of_row[i] == NONE).collect()
     }
 
-    /// Second start: each free row takes its cheapest column, whose potential
+    /// Each free row takes its cheapest column, whose potential
     /// falls until the second cheapest is equally good; the row it displaces
-    /// goes next. Returns the rows displaced without such a gain.
+    /// goes next. Returns the rows whose move would gain nothing.
     fn reduce_rows(&mut self, free: &[usize]) -> Vec<usize> {
         let mut left_over = Vec::new();
         // Every gain lowers a potential, but gains may be as small as one
@@ -253,19 +293,25 @@ impl<'a> Search<'a> {
     fn two_cheapest(&self, row: usize) -> [(f64, usize); 2] {
         let mut best = (f64::INFINITY, NONE);
         let mut second = best;
-        let row = self.cost.row(row);
-        for (j, (&c, &v)) in row.iter().zip(&self.potential).enumerate() {
-            let reduced = c - v;
-            if reduced < second.0 {
-                if reduced < best.0 {
-                    second = best;
-                    best = (reduced, j);
-                } else {
-                    second = (reduced, j);
+        let costs = self.cost.row(row);
+        let costs = costs.to_slice().expect("a matrix held row by row");
+        let blocks = costs.chunks(BLOCK).zip(self.potential.chunks(BLOCK));
+        for (block, (costs, potentials)) in blocks.enumerate() {
+            // Most blocks hold neither, which vectorised code finds out fast.
+            if least_difference(costs, potentials) >= second.0 {
+                continue;
+            }
+            for (k, (&c, &v)) in costs.iter().zip(potentials).enumerate() {
+                let here = (c - v, block * BLOCK + k);
+                if here.0 < best.0 {
+                    (second, best) = (best, here);
+                } else if here.0 < second.0 {
+                    second = here;
                 }
             }
         }
-        [best, second]
+        // Of a single column, the second cheapest is that column.
+        [best, if second.1 == NONE { best } else { second }]
     }
 
     /// Assigns a free row, by Dijkstra's shortest path over reduced costs from
@@ -281,7 +327,7 @@ impl<'a> Search<'a> {
         let mut offset = 0.0;
         let (end, length) = loop {
             let costs = self.cost.row(row);
-            let column = path.extend(row, costs.as_slice().unwrap_or(&[]), offset);
+            let column = path.extend(row, costs.to_slice().expect("held row by row"), offset);
             let length = path.distance[column];
             if self.row_of_column[column] == NONE {
                 break (column, length);
@@ -568,6 +614,21 @@ mod tests {
             }),
             "wide",
         );
+    }
+
+    /// The case that needs the auction: noise inside a ring of data.
+    #[test]
+    fn noise_inside_a_ring_of_data_is_certified() {
+        for n in [11, 64, 300] {
+            let mut rng = StdRng::seed_from_u64(n as u64);
+            let noise = Array2::from_shape_simple_fn((n, 2), || rng.random_range(-1.0..1.0_f64));
+            let ring = Array2::from_shape_fn((n, 2), |(i, k)| {
+                let angle = i as f64 + if k == 0 { 1.6 } else { 0.0 };
+                5.0 * angle.sin() + rng.random_range(-1.0..1.0)
+            });
+            let cost = squared_distances(noise.view(), ring.view());
+            certified(&cost, &format!("n = {n}"));
+        }
     }
 
     #[test]
