@@ -68,7 +68,22 @@ enum Command {
     },
 }
 
+/// One line in place of a panic's backtrace, and a quiet end when whoever
+/// reads the output has gone (`flowgrad verify | head`).
+fn report_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let text = info.payload_as_str().unwrap_or("no message");
+        if text.contains("Broken pipe") {
+            // What a shell reports for a program ended by a closed pipe.
+            std::process::exit(141);
+        }
+        eprintln!("flowgrad: internal error: {text}; please report it");
+        std::process::exit(70);
+    }));
+}
+
 fn main() -> ExitCode {
+    report_panics();
     match run(Arguments::parse().command) {
         Ok(code) => code,
         Err(error) => {
