@@ -83,11 +83,44 @@ mod tests {
         let x = cloud(0);
         let mut y = x.clone();
         y.invert_axis(ndarray::Axis(0));
-        assert!(w2(x.view(), y.view()).expect("finite") <= 1e-7);
+        assert_eq!(w2(x.view(), y.view()).expect("finite"), 0.0);
         let shifted = &y + &ndarray::array![[3.0, 4.0]];
         let distance = w2(x.view(), shifted.view()).expect("finite");
-        // Costs of 25 formed by the product trick lose eight digits at most.
-        assert!((distance - 5.0).abs() <= 1e-7, "{distance}");
+        // The shifted points are rounded by 2⁻⁵¹ at most, twice; the sums of
+        // 60 costs round 60 times more.
+        assert!(
+            (distance - 5.0).abs() <= 5.0 * 64.0 * f64::EPSILON,
+            "{distance}"
+        );
+        // Wrong twin: rows matched as they come.
+        let as_they_come: f64 = (&x - &shifted).iter().map(|d| d * d).sum();
+        assert!((as_they_come / 60.0).sqrt() > 5.1);
+    }
+
+    /// Verifies (MT.1).
+    ///
+    /// On a line the optimal matching is the sorted one, so the distance from
+    /// N(0, 1) to N(m, s²) at equal quantiles is its closed form
+    /// m² + (1 − s)² times the mean square of the quantiles.
+    #[test]
+    fn the_distance_of_two_normal_quantile_sets_is_closed() {
+        let quantiles = Array2::from_shape_fn((200, 1), |(i, _)| {
+            // Any symmetric rising numbers do; these have logistic tails.
+            let p = (i as f64 + 0.5) / 200.0;
+            (p / (1.0 - p)).ln()
+        });
+        let square = quantiles.iter().map(|q| q * q).sum::<f64>() / 200.0;
+        for (m, s) in [(0.0, 0.3), (-2.0, 1.0), (1.5, 2.5)] {
+            let mut moved = quantiles.mapv(|q| m + s * q);
+            moved.invert_axis(ndarray::Axis(0));
+            let distance = w2(quantiles.view(), moved.view()).expect("finite");
+            let closed = (m * m + (1.0 - s) * (1.0 - s) * square).sqrt();
+            // Costs of size up to 100 with relative errors of a few ε; 200 sums.
+            assert!(
+                (distance - closed).abs() <= 1e-12,
+                "{distance} against {closed}"
+            );
+        }
     }
 
     #[test]
