@@ -9,6 +9,8 @@
 //! | `checkerboard` | 8 unit squares of a 4 × 4 board over [−2, 2]², divided by 0.45 |
 //! | `digits` | 1797 images of 8 × 8 pixels, see `fm/data/README.md` |
 
+pub mod file;
+
 use crate::Error;
 use crate::mixture::{Mixture, normal};
 use ndarray::Array2;
