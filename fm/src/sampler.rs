@@ -39,7 +39,7 @@ fn numbers<A: Algebra>(x: &Tensor<A>) -> Vec<f64>
 where
     A::Base: Numbers,
 {
-    x.stop().numbers()
+    x.stop().inner().to_f64()
 }
 
 /// Plain tensors that can be looked at from the host.
@@ -51,15 +51,6 @@ pub trait Numbers {
 impl<F: Real> Numbers for Cpu<F> {
     fn to_f64(&self) -> Vec<f64> {
         self.as_slice().iter().map(|x| x.wide()).collect()
-    }
-}
-
-trait TensorNumbers {
-    fn numbers(&self) -> Vec<f64>;
-}
-impl<B: Algebra + Numbers> TensorNumbers for Tensor<B> {
-    fn numbers(&self) -> Vec<f64> {
-        self.inner().to_f64()
     }
 }
 

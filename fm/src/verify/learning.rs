@@ -74,7 +74,7 @@ pub(super) fn solver_orders(cases: &mut Cases, twin: Twin) -> Measured {
         });
         end.expect("the field is finite on [0, 1]").x1
     };
-    let exact = Tensor::<Cpu<f64>>::clone(&reference(&path, &x0));
+    let exact = reference(&path, &x0);
     let deviation = |method: &'static Method, steps: usize| {
         let error = |n: usize| (run(method, n) - &exact).square().sum().item().sqrt();
         let slope = (error(steps) / error(2 * steps)).log2();

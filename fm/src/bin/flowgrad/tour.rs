@@ -3,6 +3,7 @@
 use crate::few_steps::{self, STRAIGHT};
 use crate::sample::{Judgement, judge};
 use crate::table;
+use crate::train::progress;
 use autograd::{Cpu, Draw, Philox, Tensor};
 use fm::Error;
 use fm::coupling::Name;
@@ -19,7 +20,6 @@ use fm::sampler::{Plan, sample};
 use fm::schedule::Schedule;
 use fm::training::{Settings, Trainer, VelocityModel};
 use fm::verify::{Row, Settings as Verification, Verdict};
-use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::{Array2, Array3, Axis, s};
 use solvers::methods::RK4;
 use std::path::Path;
@@ -137,10 +137,7 @@ fn settings(data: Dataset, hidden: Vec<usize>, fourier: usize, steps: u64) -> Se
 fn train(settings: Settings, floor: Option<f64>) -> Result<(VelocityModel, Vec<f64>), Error> {
     let mut trainer = Trainer::new(settings)?;
     let (total, batch) = (trainer.settings().steps, trainer.settings().batch as f64);
-    let bar = ProgressBar::new(total);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}, {eta} left") {
-        bar.set_style(style);
-    }
+    let bar = progress(total, 0);
     let beside = floor.map_or(String::new(), |f| format!(" (floor {f:.2})"));
     let mut losses = Vec::new();
     while trainer.steps() < total {

@@ -166,7 +166,8 @@ fn open_metrics(path: &Path, step: u64) -> Result<File, Error> {
     append.map_err(io("write"))
 }
 
-fn progress(total: u64, done: u64) -> ProgressBar {
+/// A bar of `total` steps, of which `done` were taken earlier.
+pub(crate) fn progress(total: u64, done: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}, {eta} left");
     let bar = ProgressBar::new(total);
     if let Ok(style) = style {
