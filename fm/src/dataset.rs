@@ -79,7 +79,7 @@ impl FromStr for Dataset {
         found.ok_or_else(|| Error::UnknownName {
             what: "data set",
             given: given.to_owned(),
-            expected: Self::ALL.map(Self::as_str).join(", "),
+            expected: Self::ALL.map(Self::as_str).join(", ") + ", or a .npy or .csv file",
         })
     }
 }

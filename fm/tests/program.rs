@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 fn flowgrad(arguments: &[&str]) -> Output {
@@ -167,4 +167,181 @@ fn unusable_files_and_arguments_of_training_exit_with_two_and_write_nothing() {
         );
     }
     assert!(!Path::new(out).exists(), "nothing was written");
+}
+
+/// Points of a skewed cloud far from the origin, as lines of a .csv.
+fn cloud() -> String {
+    let mut lines = String::from("width,height,flat\n");
+    for i in 0..400u32 {
+        // Irrational rotations: spread evenly, and the same every time.
+        let turn = |irrational: f64| (f64::from(i) * irrational).fract();
+        let (a, b) = (turn(0.618_033_988_7), turn(0.754_877_666_2));
+        lines += &format!("{},{},7.5\n", 1000.0 + 40.0 * a, 3.0e-3 * (a + b));
+    }
+    lines
+}
+
+/// A user's own file is learned in standard units and sampled in its own.
+#[test]
+fn a_file_of_the_users_own_is_learned_and_sampled_in_its_units() {
+    let root = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| root.path().join(name).to_str().expect("Unicode").to_owned();
+    let (data, out, drawn) = (at("cloud.csv"), at("out"), at("drawn.npy"));
+    fs::write(&data, cloud()).expect("written");
+    let train = |more: &[&str]| {
+        let mut arguments = vec!["train", "--data", &data, "--out", &out];
+        arguments.extend(["--steps", "600", "--hidden", "32,32", "--batch", "128"]);
+        arguments.extend(more);
+        flowgrad(&arguments)
+    };
+    let trained = train(&[]);
+    assert!(trained.status.success(), "{}", text(&trained.stderr));
+    let model = format!("{out}/model.safetensors");
+    let sampled = flowgrad(&[
+        "sample", "--model", &model, "--count", "400", "--out", &drawn,
+    ]);
+    assert!(sampled.status.success(), "{}", text(&sampled.stderr));
+    let points: ndarray::Array2<f32> = ndarray_npy::read_npy(&drawn).expect("an array");
+    assert_eq!(points.dim(), (400, 3));
+    // Uniform over 40 from 1000; the sum of two uniforms, times 0.003. The
+    // windows are a quarter of a deviation: five standard errors of 400
+    // samples, on top of what 600 steps leave.
+    let column = |j: usize| points.column(j).mapv(f64::from);
+    for (j, mean, deviation) in [
+        (0, 1020.0, 40.0 / 12f64.sqrt()),
+        (1, 3e-3, 3e-3 / 6f64.sqrt()),
+    ] {
+        let found = (column(j).mean().expect("samples"), column(j).std(0.0));
+        assert!((found.0 - mean).abs() <= 0.25 * deviation, "{j}: {found:?}");
+        assert!(
+            (found.1 - deviation).abs() <= 0.25 * deviation,
+            "{j}: {found:?}"
+        );
+    }
+    assert!((column(2).mean().expect("samples") - 7.5).abs() <= 0.25);
+
+    // Resumed on data that have changed since, it would not be the same
+    // training any more.
+    fs::write(&data, cloud().replace("7.5", "7.25")).expect("written");
+    let resumed = train(&["--resume"]);
+    assert_eq!(resumed.status.code(), Some(2));
+    let message = text(&resumed.stderr);
+    assert!(message.contains("other data"), "{message}");
+}
+
+#[test]
+fn files_that_do_not_hold_points_are_refused_by_name_and_place() {
+    let root = tempfile::tempdir().expect("a folder");
+    // A header of 80 bytes that announces eight terabytes.
+    let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000), }";
+    let huge = format!("{header:79}\n");
+    let huge = [b"\x93NUMPY\x01\x00\x50\x00", huge.as_bytes()].concat();
+    let cases: [(&str, &[u8], &str); 7] = [
+        ("nan.csv", b"1,2\n3,NaN\n", "line 2, column 2"),
+        ("text.csv", b"1,2\n3,four\n", "\"four\""),
+        ("ragged.csv", b"1,2\n3\n", "1 fields in line 2"),
+        ("empty.csv", b"", "expected"),
+        ("cut.npy", b"\x93NUMPY\x01", "cut short"),
+        ("huge.npy", &huge, "bytes of numbers"),
+        ("points.txt", b"1 2\n", ".npy or .csv"),
+    ];
+    for (name, bytes, expected) in cases {
+        let path = root.path().join(name);
+        fs::write(&path, bytes).expect("written");
+        let (path, out) = (path.to_str().expect("Unicode"), root.path().join("out"));
+        let output = flowgrad(&[
+            "train",
+            "--data",
+            path,
+            "--out",
+            out.to_str().expect("Unicode"),
+        ]);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {message}");
+        let one_line = message.lines().count() == 1;
+        assert!(message.contains(expected) && one_line, "{name}: {message}");
+        assert!(message.contains(name), "{name}: {message}");
+        assert!(!out.exists(), "{name}: nothing was written");
+    }
+}
+
+/// Ctrl-C ends a training after the step under way, with everything written.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_cleanly_and_resumes_to_the_same_bits() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (whole, stopped) = (root.path().join("whole"), root.path().join("stopped"));
+    let run = train(&whole, &[]).output().expect("it runs");
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let child = train(&stopped, &[]).stdout(Stdio::piped()).spawn();
+    let child = child.expect("it starts");
+    // The log's first line: the handler is in place and the end is far.
+    let log = stopped.join("metrics.jsonl");
+    let begin = Instant::now();
+    while fs::read_to_string(&log).map_or(0, |text| text.lines().count()) == 0 {
+        assert!(
+            begin.elapsed() < Duration::from_secs(120),
+            "it did not begin"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupted.expect("kill runs").success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+    let printed = text(&output.stdout);
+    assert!(printed.contains("stopped at step"), "{printed}");
+    let resumed = train(&stopped, &["--resume"]).output().expect("it runs");
+    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+    assert!(bytes(&whole) == bytes(&stopped), "the bits differ");
+}
+
+/// A place that cannot be written to is one line, exit code 2, and whatever
+/// stood there stays whole.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_unwritable_place_and_a_full_disk_are_one_clear_line() {
+    let root = tempfile::tempdir().expect("a folder");
+    let file = root.path().join("a file");
+    fs::write(&file, b"not a folder").expect("written");
+    // A folder below a file cannot be made, by no user; /proc takes no files.
+    for out in [
+        file.join("out").to_str().expect("Unicode"),
+        "/proc/flowgrad",
+    ] {
+        let output = flowgrad(&["train", "--steps", "10", "--hidden", "8", "--out", out]);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(
+            message.contains("cannot create") && message.lines().count() == 1,
+            "{message}"
+        );
+    }
+    assert_eq!(fs::read(&file).expect("still there"), b"not a folder");
+    // A limit on the size of files stands for the full disk: 8 KiB hold the
+    // old model, not the new one.
+    let out = root.path().join("out");
+    let folder = out.to_str().expect("Unicode");
+    let run = flowgrad(&["train", "--steps", "20", "--hidden", "8", "--out", folder]);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let before = bytes(&out);
+    let program = env!("CARGO_BIN_EXE_flowgrad");
+    // The signal that tells of the limit is ignored, so that writing returns
+    // the error a full disk returns.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 8; exec '{program}' train --steps 30 --hidden 64,64 --out '{folder}'"
+    );
+    let output = Command::new("bash").args(["-c", &script]).output();
+    let output = output.expect("bash runs");
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("cannot write") && message.lines().count() == 1,
+        "{message}"
+    );
+    assert!(bytes(&out) == before, "the old model is whole");
+    let left: Vec<_> = fs::read_dir(&out).expect("a folder").collect();
+    assert_eq!(left.len(), 3, "no temporary file is left: {left:?}");
 }

@@ -9,9 +9,11 @@
 mod learning_rate;
 mod settings;
 mod source;
+mod standardisation;
 mod trainer;
 
 pub use learning_rate::LearningRate;
 pub use settings::Settings;
 pub use source::Source;
+pub use standardisation::Standardisation;
 pub use trainer::{Trainer, VelocityModel};

@@ -1,29 +1,71 @@
 //! **Source** of training data: a distribution, or rows of a table.
 
+use super::Standardisation;
 use crate::Error;
-use crate::dataset::{Dataset, digits, point};
+use crate::dataset::{Dataset, digits, file, point};
 use autograd::{Cpu, Draw, Philox, Tensor};
 use ndarray::Array2;
 use rand::RngExt;
+use std::path::Path;
 
 /// Where batches come from.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// Fresh points of a distribution.
     Points(Dataset),
-    /// Rows drawn with repetition.
-    Rows(Array2<f32>),
+    /// Rows of a table, drawn with repetition.
+    Rows {
+        /// `[n, D]`, standardised.
+        rows: Array2<f32>,
+        /// How.
+        scale: Standardisation,
+    },
 }
 
 impl Source {
-    /// The source of a data set's name.
+    /// The source of a data set's name, or the points of a `.npy` or `.csv`
+    /// file, standardised.
     ///
     /// # Errors
-    /// If there is no such data set.
+    /// If there is no such data set, or the file does not hold points.
     pub fn named(name: &str) -> Result<Self, Error> {
-        Ok(match name.parse()? {
-            Dataset::Digits => Source::Rows(digits().training),
-            set => Source::Points(set),
+        let extension = Path::new(name).extension();
+        match name.parse() {
+            Ok(Dataset::Digits) => {
+                let rows = digits().training;
+                let scale = Standardisation::identity(rows.ncols());
+                Ok(Source::Rows { rows, scale })
+            }
+            Ok(set) => Ok(Source::Points(set)),
+            Err(_) if extension.is_some() => {
+                let points = file::read_points::<f64>(Path::new(name))?;
+                let scale = Standardisation::of(points.view());
+                let rows = scale.apply(points.view());
+                Ok(Source::Rows { rows, scale })
+            }
+            Err(unknown) => Err(unknown),
+        }
+    }
+
+    /// How the source's own units were brought to the size of the noise.
+    #[must_use]
+    pub fn standardisation(&self) -> Standardisation {
+        match self {
+            Source::Points(set) => Standardisation::identity(set.dimension()),
+            Source::Rows { scale, .. } => scale.clone(),
+        }
+    }
+
+    /// A number that differs when the data differ (but for one chance in
+    /// 2⁶⁴): the FNV-1a hash of the rows' bits. A distribution's is 0.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let Source::Rows { rows, .. } = self else {
+            return 0;
+        };
+        let bytes = rows.iter().flat_map(|x| x.to_bits().to_le_bytes());
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
     }
 
@@ -32,7 +74,7 @@ impl Source {
     pub fn dimension(&self) -> usize {
         match self {
             Source::Points(set) => set.dimension(),
-            Source::Rows(rows) => rows.ncols(),
+            Source::Rows { rows, .. } => rows.ncols(),
         }
     }
 
@@ -44,7 +86,7 @@ impl Source {
             Source::Points(set) => (0..n)
                 .flat_map(|_| point(*set, &mut rng).map(|x| x as f32))
                 .collect(),
-            Source::Rows(rows) => (0..n)
+            Source::Rows { rows, .. } => (0..n)
                 .flat_map(|_| rows.row(rng.random_range(0..rows.nrows())).to_vec())
                 .collect(),
         };

@@ -1,6 +1,6 @@
 //! **Trainer**: one step after the other, resumable to the same bits.
 
-use super::{LearningRate, Settings, Source};
+use super::{LearningRate, Settings, Source, Standardisation};
 use crate::Error;
 use crate::objective::{Particles, loss_sum};
 use autograd::{
@@ -21,6 +21,9 @@ mod stream {
     pub(super) const COUPLING: u32 = 6;
 }
 
+/// The entry of a file's head that tells whether data have changed.
+const FINGERPRINT: &str = "data_fingerprint";
+
 /// A training under way.
 #[derive(Debug)]
 pub struct Trainer {
@@ -40,6 +43,8 @@ pub struct VelocityModel {
     pub settings: Settings,
     /// The number of coordinates.
     pub dimension: usize,
+    /// What its points are in the units of the data.
+    pub scale: Standardisation,
 }
 
 fn fresh_net(settings: &Settings, dimension: usize) -> Net {
@@ -117,6 +122,17 @@ impl Trainer {
     pub fn resume(path: &Path) -> Result<Self, Error> {
         let (archive, settings, _) = open(path)?;
         let mut trainer = Self::new(settings)?;
+        let data = trainer.source.fingerprint().to_string();
+        if archive.metadata.get(FINGERPRINT) != Some(&data) {
+            return Err(Error::Model {
+                path: path.to_owned(),
+                found: format!(
+                    "it was trained on other data than {:?} holds now",
+                    trainer.settings.data
+                ),
+                expected: "the data it began with".to_owned(),
+            });
+        }
         let steps = archive.metadata.get("step").and_then(|s| s.parse().ok());
         let steps = steps.filter(|n| *n <= trainer.settings.steps);
         let Some(steps) = steps else {
@@ -246,7 +262,9 @@ impl Trainer {
         archive.metadata.extend([
             entry("step", self.steps().to_string()),
             entry("dimension", self.source.dimension().to_string()),
+            entry(FINGERPRINT, self.source.fingerprint().to_string()),
         ]);
+        archive.insert("scale", &self.source.standardisation());
         archive
     }
 
@@ -257,6 +275,7 @@ impl Trainer {
             net: self.ema.average.clone(),
             settings: self.settings.clone(),
             dimension: self.source.dimension(),
+            scale: self.source.standardisation(),
         }
     }
 }
@@ -275,15 +294,20 @@ impl VelocityModel {
         let shape = autograd::Shape::new(&[last, dimension]);
         archive.get(&name, &shape).map_err(|e| broken(path, e))?;
         let mut net = fresh_net(&settings, dimension);
-        archive.fill("", &mut net).map_err(|e| broken(path, e))?;
+        let mut scale = Standardisation::identity(dimension);
+        let filled = archive.fill("", &mut net);
+        let filled = filled.and_then(|()| archive.fill("scale", &mut scale));
+        filled.map_err(|e| broken(path, e))?;
         Ok(VelocityModel {
             net,
             settings,
             dimension,
+            scale,
         })
     }
 
-    /// `v(t, x)` for times, one for each row, and points `[B, D]`.
+    /// `v(t, x)` for times, one for each row, and points `[B, D]`, both in the
+    /// standardised units of training.
     #[must_use]
     pub fn velocity(&self, t: &[f64], x: &Tensor<Cpu<f32>>) -> Tensor<Cpu<f32>> {
         let t = Tensor::new(&[t.len(), 1], t.iter().map(|&t| t as f32).collect());

@@ -16,8 +16,8 @@ use std::path::PathBuf;
 /// Draw samples from a trained model.
 ///
 /// Moves normal noise from t = 0 to the data at t = 1 and writes the end
-/// points as an array [COUNT, D] of f32 (.npy), or as a picture (.png). Prints
-/// what it cost (NFE).
+/// points as an array [COUNT, D] of f32 (.npy), in the units of the data, or as a
+/// picture (.png). Prints what it cost (NFE).
 #[derive(Args, Debug)]
 pub(crate) struct Sample {
     /// A model written by `flowgrad train`.
@@ -65,8 +65,9 @@ impl Sample {
         Philox::normal_f32(Draw::seed(self.seed), 0, &mut noise);
         let x0 = Tensor::<Cpu<f32>>::new(&[n, d], noise);
         let sampled = sample(&x0, &plan, |t, x| model.velocity(t, x))?;
-        let points = Array2::from_shape_vec((n, d), sampled.x1.to_vec());
-        let points = points.expect("one row a sample");
+        let points = sampled.x1.as_slice().iter().map(|&x| x.into()).collect();
+        let points = Array2::from_shape_vec((n, d), points).expect("one row a sample");
+        let points = model.scale.undo(points.view());
         let bytes = match picture {
             true => drawing(&points)?,
             false => {

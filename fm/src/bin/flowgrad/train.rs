@@ -20,8 +20,10 @@ use std::time::Instant;
 /// same bits as if it had never stopped.
 #[derive(Args, Debug)]
 pub(crate) struct Train {
-    /// What to learn: 8gaussians, moons, scurve, checkerboard or digits.
-    #[arg(long, default_value = "moons")]
+    /// What to learn: 8gaussians, moons, scurve, checkerboard, digits, or a
+    /// .npy or .csv FILE with a point a row. A file's columns are brought to
+    /// mean 0 and deviation 1; samples come back in its units.
+    #[arg(long, default_value = "moons", value_name = "NAME|FILE")]
     data: String,
     /// How noise is paired with data: independent or ot.
     #[arg(long, default_value = "independent")]
