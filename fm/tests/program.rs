@@ -43,6 +43,10 @@ fn a_planted_wrong_twin_prints_fail_and_exits_with_one() {
             printed.contains("FAIL") && printed.ends_with("verified 0 of 1 equations\n"),
             "{printed}"
         );
+        // (FM.21) is a mean over all cases and (FM.22) an order: no case of
+        // theirs fails alone.
+        let shrunk = printed.contains("smallest failing case: ");
+        assert_eq!(shrunk, n <= 20, "{printed}");
     }
 }
 

@@ -4,7 +4,8 @@
 //! Gauss–Hermite quadrature for three points, `0` and `±√3` with weights
 //! `2/3` and `1/6`: exact for polynomials up to degree 5.
 
-use super::{Cases, Measured, Twin};
+use super::cases::{Case, Cases};
+use super::{Measured, Twin};
 use crate::path;
 
 /// A dozen roundings of numbers of size 10.
@@ -13,25 +14,17 @@ const ROUNDING: f64 = 1e-13;
 const NODES: [f64; 3] = [-1.732_050_807_568_877_2, 0.0, 1.732_050_807_568_877_2];
 const WEIGHTS: [f64; 3] = [1.0 / 6.0, 2.0 / 3.0, 1.0 / 6.0];
 
-fn exact(residual: f64) -> Measured {
-    Measured {
-        residual,
-        allowed: ROUNDING,
-        order: None,
-    }
-}
-
 /// `t`, `x`, `x₁` and `σ` at random.
-fn case(cases: &mut Cases) -> (f64, f64, f64, f64) {
-    let t = cases.uniform(0.0, 0.95);
-    let x = cases.uniform(-3.0, 3.0);
-    let x1 = cases.uniform(-3.0, 3.0);
-    (t, x, x1, cases.uniform(0.05, 0.5))
+fn draw(case: &mut Case) -> (f64, f64, f64, f64) {
+    let t = case.uniform("t", 0.0, 0.95);
+    let x = case.uniform("x", -3.0, 3.0);
+    let x1 = case.uniform("x1", -3.0, 3.0);
+    (t, x, x1, case.uniform("sigma", 0.05, 0.5))
 }
 
-pub(super) fn ends(cases: &mut Cases, twin: Twin) -> Measured {
-    let residual = cases.worst(|cases| {
-        let (t, x0, x1, _) = case(cases);
+pub(super) fn ends(cases: &Cases, twin: Twin) -> Measured {
+    cases.worst(ROUNDING, |case| {
+        let (t, x0, x1, _) = draw(case);
         let (start, end) = twin.pick((0.0, 1.0), (1.0, 0.0));
         let bits = |a: f64, b: f64| f64::from(u8::from(a.to_bits() != b.to_bits()));
         let misses = bits(path::joint_position(start, x0, x1), x0)
@@ -40,14 +33,13 @@ pub(super) fn ends(cases: &mut Cases, twin: Twin) -> Measured {
         // are in the ratio of the times.
         let x = path::joint_position(t, x0, x1);
         misses + ((x - x0) * (1.0 - t) - (x1 - x) * t).abs()
-    });
-    exact(residual)
+    })
 }
 
 /// A line has no third derivative: differences leave rounding, `ε·10/h`.
-pub(super) fn joint_velocity(cases: &mut Cases, twin: Twin) -> Measured {
-    let residual = cases.worst(|cases| {
-        let (t, x0, x1, _) = case(cases);
+pub(super) fn joint_velocity(cases: &Cases, twin: Twin) -> Measured {
+    cases.worst(ROUNDING, |case| {
+        let (t, x0, x1, _) = draw(case);
         let h = 0.125;
         let ends = (
             path::joint_position(t + h, x0, x1),
@@ -55,8 +47,7 @@ pub(super) fn joint_velocity(cases: &mut Cases, twin: Twin) -> Measured {
         );
         let rate = (ends.0 - ends.1) / (2.0 * h);
         rate - twin.pick(1.0, -1.0) * path::joint_velocity(x0, x1)
-    });
-    exact(residual)
+    })
 }
 
 /// Mean and variance of a particle, over normal `x₀` and `ε`.
@@ -72,19 +63,18 @@ fn moments(t: f64, x1: f64, sigma: f64, epsilon_scale: f64) -> (f64, f64) {
     sums
 }
 
-pub(super) fn singular_moments(cases: &mut Cases, twin: Twin) -> Measured {
-    let residual = cases.worst(|cases| {
-        let (t, _, x1, _) = case(cases);
+pub(super) fn singular_moments(cases: &Cases, twin: Twin) -> Measured {
+    cases.worst(ROUNDING, |case| {
+        let (t, _, x1, _) = draw(case);
         let (mean, variance) = moments(t, x1, 0.0, 1.0);
         let claimed = twin.pick(path::singular_variance(t), 1.0 - t);
         (mean - t * x1).abs() + (variance - claimed).abs()
-    });
-    exact(residual)
+    })
 }
 
-pub(super) fn singular_velocity(cases: &mut Cases, twin: Twin) -> Measured {
-    let residual = cases.worst(|cases| {
-        let (t, x, x1, _) = case(cases);
+pub(super) fn singular_velocity(cases: &Cases, twin: Twin) -> Measured {
+    cases.worst(ROUNDING, |case| {
+        let (t, x, x1, _) = draw(case);
         let t = t.max(0.01);
         // The line through x that ends at x1 began at x0.
         let x0 = (x - t * x1) / (1.0 - t);
@@ -92,46 +82,42 @@ pub(super) fn singular_velocity(cases: &mut Cases, twin: Twin) -> Measured {
         let v = twin.pick(path::singular_velocity(t, x, x1), wrong);
         // x0 is of size up to 6/(1 − t) = 120.
         (v - path::joint_velocity(x0, x1)) / 120.0
-    });
-    exact(residual)
+    })
 }
 
-pub(super) fn thick_moments(cases: &mut Cases, twin: Twin) -> Measured {
-    let residual = cases.worst(|cases| {
-        let (t, _, x1, sigma) = case(cases);
+pub(super) fn thick_moments(cases: &Cases, twin: Twin) -> Measured {
+    cases.worst(ROUNDING, |case| {
+        let (t, _, x1, sigma) = draw(case);
         let (_, variance) = moments(t, x1, sigma, 1.0);
         let wrong = path::singular_variance(t) + sigma;
         variance - twin.pick(path::variance(t, sigma), wrong)
-    });
-    exact(residual)
+    })
 }
 
-pub(super) fn thick_particle(cases: &mut Cases, twin: Twin) -> Measured {
-    let residual = cases.worst(|cases| {
-        let (t, _, x1, sigma) = case(cases);
+pub(super) fn thick_particle(cases: &Cases, twin: Twin) -> Measured {
+    cases.worst(ROUNDING, |case| {
+        let (t, _, x1, sigma) = draw(case);
         // The wrong twin lets the thickness grow with time.
         let (mean, variance) = moments(t, x1, sigma, twin.pick(1.0, t));
         (mean - t * x1).abs() + (variance - path::variance(t, sigma)).abs()
-    });
-    exact(residual)
+    })
 }
 
-pub(super) fn initial_variance(cases: &mut Cases, twin: Twin) -> Measured {
-    let residual = cases.worst(|cases| {
-        let (_, x, x1, sigma) = case(cases);
+pub(super) fn initial_variance(cases: &Cases, twin: Twin) -> Measured {
+    cases.worst(ROUNDING, |case| {
+        let (_, x, x1, sigma) = draw(case);
         let claimed = twin.pick(path::initial_variance(sigma), 1.0);
         let (_, variance) = moments(0.0, x1, sigma, 1.0);
         let shape = path::density(0.0, x, x1, sigma) - path::normal_density(x, claimed);
         (variance - claimed).abs() + shape.abs()
-    });
-    exact(residual)
+    })
 }
 
 /// `σ̇/σ` by differences of `ln σ_t`.
-pub(super) fn gaussian_field(cases: &mut Cases, twin: Twin) -> Measured {
+pub(super) fn gaussian_field(cases: &Cases, twin: Twin) -> Measured {
     // Third derivatives of ln σ_t reach 2/σ³ = 2·10⁴ at 1 − t = σ = 0.05.
-    cases.second_order(2e-4, 1e-3, |cases, h| {
-        let (t, x, x1, sigma) = case(cases);
+    cases.second_order(2e-4, 1e-3, |case, h| {
+        let (t, x, x1, sigma) = draw(case);
         let log_deviation = |t: f64| 0.5 * path::variance(t, sigma).ln();
         let rate = (log_deviation(t + h) - log_deviation(t - h)) / (2.0 * h);
         let by_rates = x1 + twin.pick(1.0, -1.0) * rate * (x - t * x1);
@@ -139,9 +125,9 @@ pub(super) fn gaussian_field(cases: &mut Cases, twin: Twin) -> Measured {
     })
 }
 
-pub(super) fn final_field(cases: &mut Cases, twin: Twin) -> Measured {
-    let residual = cases.worst(|cases| {
-        let (t, x, x1, sigma) = case(cases);
+pub(super) fn final_field(cases: &Cases, twin: Twin) -> Measured {
+    cases.worst(ROUNDING, |case| {
+        let (t, x, x1, sigma) = draw(case);
         // The wrong twin drops x₁σ² from the numerator.
         let wrong = (1.0 - t) * (x1 - x) / path::variance(t, sigma);
         let found = twin.pick(path::velocity(t, x, x1, sigma), wrong);
@@ -149,20 +135,18 @@ pub(super) fn final_field(cases: &mut Cases, twin: Twin) -> Measured {
         let form = path::gaussian_velocity(t, x, x1, sigma);
         // Slopes reach 1/(2σ) = 10, on distances of 6.
         (found - form).abs() / 60.0 + f64::from(u8::from(end))
-    });
-    exact(residual)
+    })
 }
 
 /// The mean of `x₁ − x₀` over the posterior of `x₀` given `x` and `x₁`, by the
 /// trapezoidal rule.
-pub(super) fn mean_joint_velocity(cases: &mut Cases, twin: Twin) -> Measured {
+pub(super) fn mean_joint_velocity(cases: &Cases, twin: Twin) -> Measured {
     const POINTS: i32 = 2000;
-    cases.count = cases.count.min(64);
-    let residual = cases.worst(|cases| {
-        let (t, _, x1, sigma) = case(cases);
+    cases.worst(ROUNDING, |case| {
+        let (t, _, x1, sigma) = draw(case);
         let sigma = sigma.max(0.1);
         // A point the path can reach; elsewhere the integrals underflow.
-        let x = t * x1 + path::variance(t, sigma).sqrt() * cases.uniform(-2.0, 2.0);
+        let x = t * x1 + path::variance(t, sigma).sqrt() * case.uniform("offset", -2.0, 2.0);
         let (mut mass, mut mean) = (0.0, 0.0);
         for i in -POINTS..=POINTS {
             let x0 = 12.0 * f64::from(i) / f64::from(POINTS);
@@ -175,6 +159,5 @@ pub(super) fn mean_joint_velocity(cases: &mut Cases, twin: Twin) -> Measured {
         // The wrong twin takes x₀ from the prior, whose mean is 0.
         let posterior = path::mean_joint_velocity(t, x, x1, sigma);
         (mean / mass - twin.pick(posterior, x1)) / 60.0
-    });
-    exact(residual)
+    })
 }

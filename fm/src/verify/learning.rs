@@ -1,6 +1,7 @@
 //! Claims about learning the field and using it: (FM.21) and (FM.22).
 
-use super::{Cases, Measured, Twin};
+use super::cases::Cases;
+use super::{Measured, Twin};
 use crate::mixture::{Mixture, MixturePath, normal};
 use crate::objective::{Particles, loss_sum};
 #[cfg(test)]
@@ -8,26 +9,28 @@ use crate::path;
 use crate::sampler::{Plan, sample};
 use crate::schedule::Schedule;
 use autograd::{Cpu, Tensor};
+use rand::RngExt;
 use solvers::{Method, methods};
 use std::f64::consts::FRAC_PI_2;
 
 /// The objective's own code on the exact field of a Gaussian: its mean over
 /// batches against `(π/2)·s·d`, in standard errors. Five of them: a false
 /// alarm has probability 6·10⁻⁷, and the seed is fixed.
-pub(super) fn irreducible_loss(cases: &mut Cases, twin: Twin) -> Measured {
+pub(super) fn irreducible_loss(cases: &Cases, twin: Twin) -> Measured {
     let (s, d, rows) = (0.8, 2, 64);
     let target = Mixture::new(vec![1.0], vec![vec![1.5, -0.5]], vec![s]).expect("valid");
     let path = MixturePath::new(target, Schedule::CondOt, 0.0).expect("valid");
     let batches = cases.count.max(64);
     let (mut sum, mut squares) = (0.0, 0.0);
-    for _ in 0..batches {
+    for batch in 0..batches {
+        let mut case = cases.case(batch);
         let times: Vec<f64> = (0..rows)
-            .map(|i| (f64::from(i) + cases.uniform(0.0, 1.0)) / f64::from(rows))
+            .map(|i| (f64::from(i) + case.rng().random::<f64>()) / f64::from(rows))
             .collect();
         let x1: Vec<f64> = (0..rows)
-            .flat_map(|_| path.target.sample(&mut cases.rng))
+            .flat_map(|_| path.target.sample(case.rng()))
             .collect();
-        let x0: Vec<f64> = x1.iter().map(|_| normal(&mut cases.rng)).collect();
+        let x0: Vec<f64> = x1.iter().map(|_| normal(case.rng())).collect();
         let shape = [rows as usize, d];
         let tensor = |v: Vec<f64>| Tensor::<Cpu<f64>>::new(&shape, v);
         let particles = Particles {
@@ -53,16 +56,17 @@ pub(super) fn irreducible_loss(cases: &mut Cases, twin: Twin) -> Measured {
         residual: (mean - FRAC_PI_2 * s * d as f64).abs() / error,
         allowed: 5.0,
         order: None,
+        smallest_failing_case: None,
     }
 }
 
 /// Orders of the four methods on the field of a ring of Gaussians, from the error
 /// at `N` and `2N` steps against a solution with steps 16 times finer. The
 /// residual is the worst deviation from the claimed order.
-pub(super) fn solver_orders(cases: &mut Cases, twin: Twin) -> Measured {
+pub(super) fn solver_orders(cases: &Cases, twin: Twin) -> Measured {
     let path = MixturePath::new(ring(), Schedule::CondOt, 0.0).expect("valid");
-    let rows = 48;
-    let start: Vec<f64> = (0..2 * rows).map(|_| normal(&mut cases.rng)).collect();
+    let rows = 128;
+    let start = cases.case(0).normal("x0", 2 * rows);
     let x0 = Tensor::<Cpu<f64>>::new(&[rows, 2], start);
     let run = |method: &'static Method, steps: usize| {
         let plan = Plan::Fixed(method, steps);
@@ -84,7 +88,7 @@ pub(super) fn solver_orders(cases: &mut Cases, twin: Twin) -> Measured {
         (&methods::EULER, 512),
         (&methods::MIDPOINT, 256),
         (&methods::RK4, 128),
-        (&methods::DORMAND_PRINCE, 64),
+        (&methods::DORMAND_PRINCE, 56),
     ];
     let worst = cases
         .into_iter()
@@ -92,22 +96,21 @@ pub(super) fn solver_orders(cases: &mut Cases, twin: Twin) -> Measured {
         .fold(0.0, |w: f64, d| if d > w || d.is_nan() { d } else { w });
     Measured {
         residual: worst,
-        // Wider than elsewhere: at affordable steps the next term of the error
-        // still bends Dormand–Prince's slope by a tenth. The solvers' own tests
-        // hold every method to ±0.1.
-        allowed: 0.15,
+        allowed: 0.1,
         order: None,
+        smallest_failing_case: None,
     }
 }
 
-/// Eight Gaussians on a circle of radius 2. On the usual radius 5 trajectories
-/// near the watersheds keep Dormand–Prince from its asymptotic order until
-/// the error is down to rounding.
+/// Eight Gaussians on a circle of radius 2.4. On the usual radius 5
+/// trajectories near the watersheds keep Dormand–Prince from its asymptotic
+/// order until the error is down to rounding; here the term of order 6 of its
+/// error is small beside the one of order 5 at the steps that are affordable.
 fn ring() -> Mixture {
     let wide = Mixture::eight_gaussians();
     let means = wide
         .components()
-        .map(|(_, m, _)| m.iter().map(|x| 0.4 * x).collect());
+        .map(|(_, m, _)| m.iter().map(|x| 0.48 * x).collect());
     Mixture::new(vec![0.125; 8], means.collect(), vec![1.0; 8]).expect("valid")
 }
 

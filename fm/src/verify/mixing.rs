@@ -1,6 +1,7 @@
 //! Claims about mixing conditional paths into one: (FM.6), (FM.8) to (FM.10).
 
-use super::{Cases, Measured, Twin};
+use super::cases::{Case, Cases};
+use super::{Measured, Twin};
 use crate::marginal::{LineDensity, posterior_mean_velocity};
 use crate::mixture::{Mixture, MixturePath};
 use crate::path;
@@ -18,22 +19,14 @@ struct Line {
     x: f64,
 }
 
-/// Quadratures cost 4000 evaluations each; fewer cases keep them to a second.
-fn fewer(cases: &mut Cases) {
-    cases.count = cases.count.min(64);
-}
-
-fn line(cases: &mut Cases) -> Line {
-    let k = 1 + cases.below(3);
-    let means = (0..k).map(|_| vec![cases.uniform(-3.0, 3.0)]).collect();
-    let stds = (0..k).map(|_| cases.uniform(0.5, 1.5)).collect();
-    let target = Mixture::new(vec![1.0 / k as f64; k], means, stds).expect("valid");
-    let sigma = cases.uniform(0.0, 0.3);
+fn line(case: &mut Case) -> Line {
+    let target = case.mixture(1);
+    let sigma = case.uniform("sigma", 0.0, 0.3);
     // Up to t = 0.85 the conditional density is at least 0.15/0.85 wide in x₁,
     // thirty nodes of the rule.
-    let t = cases.uniform(0.1, 0.85);
+    let t = case.uniform("t", 0.1, 0.85);
     let path = MixturePath::new(target.clone(), Schedule::CondOt, sigma).expect("valid");
-    let x = path.sample(t, &mut cases.rng)[0];
+    let x = case.on(&path, t)[0];
     Line {
         target,
         sigma,
@@ -63,43 +56,30 @@ impl Line {
     }
 }
 
-fn exact(residual: f64, allowed: f64) -> Measured {
-    Measured {
-        residual,
-        allowed,
-        order: None,
-    }
-}
-
-pub(super) fn marginal_density(cases: &mut Cases, twin: Twin) -> Measured {
-    fewer(cases);
-    let residual = cases.worst(|cases| {
-        let line = line(cases);
+pub(super) fn marginal_density(cases: &Cases, twin: Twin) -> Measured {
+    cases.worst(QUADRATURE, |case| {
+        let line = line(case);
         let sigma = twin.pick(line.sigma, line.sigma + 0.1);
         let p = line.with_density(|q| q.marginal(line.t, line.x, sigma));
         p.ln() - line.oracle().log_p
-    });
-    exact(residual, QUADRATURE)
+    })
 }
 
-pub(super) fn marginal_velocity(cases: &mut Cases, twin: Twin) -> Measured {
-    fewer(cases);
-    let residual = cases.worst(|cases| {
-        let line = line(cases);
+pub(super) fn marginal_velocity(cases: &Cases, twin: Twin) -> Measured {
+    cases.worst(QUADRATURE, |case| {
+        let line = line(case);
         let (t, x, sigma) = (line.t, line.x, line.sigma);
         // The wrong twin forgets to divide by p.
         let v = line.with_density(|q| twin.pick(q.velocity(t, x, sigma), q.flux(t, x, sigma)));
         let u = line.oracle().velocity[0];
         (v - u) / u.abs().max(1.0)
-    });
-    exact(residual, QUADRATURE)
+    })
 }
 
-pub(super) fn flux_swap(cases: &mut Cases, twin: Twin) -> Measured {
-    fewer(cases);
+pub(super) fn flux_swap(cases: &Cases, twin: Twin) -> Measured {
     // Differences of quadratures: a larger step keeps rounding away.
-    cases.second_order(4e-3, 1e-2, |cases, h| {
-        let line = line(cases);
+    cases.second_order(4e-3, 1e-2, |case, h| {
+        let line = line(case);
         let (t, x, sigma) = (line.t, line.x, line.sigma);
         line.with_density(|q| {
             let divergence = (q.flux(t, x + h, sigma) - q.flux(t, x - h, sigma)) / (2.0 * h);
@@ -109,17 +89,16 @@ pub(super) fn flux_swap(cases: &mut Cases, twin: Twin) -> Measured {
     })
 }
 
-pub(super) fn posterior_expectation(cases: &mut Cases, twin: Twin) -> Measured {
-    let residual = cases.worst(|cases| {
-        let (n, d) = (2 + cases.below(6), 1 + cases.below(3));
-        let data: Vec<Vec<f64>> = (0..n)
-            .map(|_| (0..d).map(|_| cases.uniform(-3.0, 3.0)).collect())
-            .collect();
+pub(super) fn posterior_expectation(cases: &Cases, twin: Twin) -> Measured {
+    // Exponents of size up to 10³ are rounded before they are exponentiated.
+    cases.worst(1e-11, |case| {
+        let (n, d) = (2 + case.below(6), 1 + case.below(3));
+        let data: Vec<Vec<f64>> = (0..n).map(|_| case.point("data", d, -3.0, 3.0)).collect();
         let weights = vec![1.0 / n as f64; n];
         let target = Mixture::new(weights, data.clone(), vec![0.0; n]).expect("valid");
-        let (t, sigma) = (cases.uniform(0.1, 0.9), cases.uniform(0.0, 0.3));
+        let (t, sigma) = (case.uniform("t", 0.1, 0.9), case.uniform("sigma", 0.0, 0.3));
         let path = MixturePath::new(target, Schedule::CondOt, sigma).expect("valid");
-        let x = path.sample(t, &mut cases.rng);
+        let x = case.on(&path, t);
         let u = path.at(t, &x).velocity;
         let posterior = posterior_mean_velocity(t, &x, &data, sigma);
         // The wrong twin weighs all data alike: the prior for the posterior.
@@ -133,7 +112,5 @@ pub(super) fn posterior_expectation(cases: &mut Cases, twin: Twin) -> Measured {
         let size = u.iter().fold(1.0f64, |m, v| m.max(v.abs()));
         let errors = found.iter().zip(&u).map(|(v, u)| (v - u).abs() / size);
         errors.fold(0.0, f64::max)
-    });
-    // Exponents of size up to 10³ are rounded before they are exponentiated.
-    exact(residual, 1e-11)
+    })
 }

@@ -7,17 +7,15 @@
 //! residual must fall with the square of the difference step: a slope catches
 //! a wrong constant and a wrong derivative alike.
 
+mod cases;
 mod conditional;
 mod learning;
 mod mixing;
 mod transport;
 
-use autograd::{Draw, Philox};
-use rand::RngExt;
+use autograd::Draw;
+use cases::Cases;
 use serde::Serialize;
-
-use crate::mixture::{Mixture, MixturePath};
-use crate::schedule::Schedule;
 
 /// How to verify.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +57,7 @@ impl Twin {
 }
 
 /// What was measured of one claim.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measured {
     /// How far from holding.
     pub(crate) residual: f64,
@@ -67,6 +65,9 @@ pub(crate) struct Measured {
     pub(crate) allowed: f64,
     /// The order expected, and the one observed.
     pub(crate) order: Option<(f64, f64)>,
+    /// If it was looked for and there is one: a case of its own beyond what is
+    /// allowed, shrunk.
+    pub(crate) smallest_failing_case: Option<String>,
 }
 
 /// Largest deviation of an observed order from the expected one.
@@ -84,7 +85,7 @@ impl Measured {
 }
 
 /// How one claim is measured.
-type Measure = fn(&mut Cases, Twin) -> Measured;
+type Measure = fn(&Cases, Twin) -> Measured;
 
 /// An equation, its claim, and its measurement.
 #[derive(Clone, Copy)]
@@ -117,6 +118,8 @@ pub struct Row {
     pub observed_order: Option<f64>,
     /// Whether the wrong twin was rejected.
     pub control_rejected: bool,
+    /// If the formula fails: the smallest case found in which it does.
+    pub smallest_failing_case: Option<String>,
     /// The judgement: right formula accepted and wrong twin rejected.
     pub verdict: Verdict,
 }
@@ -137,8 +140,20 @@ impl Equation {
     pub fn verify(&self, settings: &Settings) -> Row {
         let planted = settings.plant.as_deref() == Some(self.tag);
         let subject = if planted { Twin::Wrong } else { Twin::True };
-        let measured = (self.measure)(&mut Cases::new(settings, self.tag), subject);
-        let control = (self.measure)(&mut Cases::new(settings, self.tag), Twin::Wrong);
+        // The stream is the number of the equation, so that verifying one
+        // alone meets the same cases as verifying all.
+        let number = self.tag.trim_start_matches("FM.").parse().unwrap_or(0);
+        let mut cases = Cases {
+            draw: Draw::seed(settings.seed).stream(number),
+            count: settings.cases,
+            shrinking: false,
+        };
+        let mut measured = (self.measure)(&cases, subject);
+        let control = (self.measure)(&cases, Twin::Wrong);
+        if !measured.holds() {
+            cases.shrinking = true;
+            measured = (self.measure)(&cases, subject);
+        }
         let passes = measured.holds() && !control.holds();
         Row {
             equation: self.tag,
@@ -147,6 +162,7 @@ impl Equation {
             expected_order: measured.order.map(|o| o.0),
             observed_order: measured.order.map(|o| o.1),
             control_rejected: !control.holds(),
+            smallest_failing_case: measured.smallest_failing_case,
             verdict: if passes { Verdict::Pass } else { Verdict::Fail },
         }
     }
@@ -178,93 +194,6 @@ pub const EQUATIONS: [Equation; 22] = [
     Equation { tag: "FM.21", claim: "the exact field's loss is (pi/2) s d, in standard errors",  measure: learning::irreducible_loss },
     Equation { tag: "FM.22", claim: "solvers reach x1 with their orders (worst deviation)",      measure: learning::solver_orders },
 ];
-
-/// The random cases of one equation.
-#[derive(Debug)]
-pub(crate) struct Cases {
-    pub(crate) rng: Philox,
-    pub(crate) count: u32,
-}
-
-impl Cases {
-    fn new(settings: &Settings, tag: &str) -> Self {
-        // The stream is the number of the equation, so that verifying one
-        // alone meets the same cases as verifying all.
-        let number = tag.trim_start_matches("FM.").parse().unwrap_or(0);
-        Cases {
-            rng: Philox::new(Draw::seed(settings.seed).stream(number)),
-            count: settings.cases,
-        }
-    }
-
-    /// A number in an interval.
-    pub(crate) fn uniform(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.rng.random::<f64>()
-    }
-
-    /// A mixture in 1 to 3 dimensions of 1 to 4 components, deviations 0.5 to
-    /// 1.5, means within 3 of the origin.
-    pub(crate) fn mixture(&mut self) -> Mixture {
-        let d = 1 + self.below(3);
-        let k = 1 + self.below(4);
-        let raw: Vec<f64> = (0..k).map(|_| self.uniform(0.2, 1.0)).collect();
-        let total: f64 = raw.iter().sum();
-        let means = (0..k)
-            .map(|_| (0..d).map(|_| self.uniform(-3.0, 3.0)).collect())
-            .collect();
-        let stds = (0..k).map(|_| self.uniform(0.5, 1.5)).collect();
-        let weights = raw.iter().map(|w| w / total).collect();
-        Mixture::new(weights, means, stds).expect("a valid mixture by construction")
-    }
-
-    /// A path to a random mixture with a random schedule and thickness.
-    pub(crate) fn mixture_path(&mut self) -> MixturePath {
-        let schedule = Schedule::ALL[self.below(4)];
-        let sigma = self.uniform(0.0, 0.3);
-        MixturePath::new(self.mixture(), schedule, sigma).expect("a valid thickness")
-    }
-
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        self.rng.random_range(0..n)
-    }
-
-    /// The root mean square of a residual over all cases.
-    pub(crate) fn rms(&mut self, mut one: impl FnMut(&mut Self) -> f64) -> f64 {
-        let squares: f64 = (0..self.count).map(|_| one(self).powi(2)).sum();
-        (squares / f64::from(self.count)).sqrt()
-    }
-
-    /// The largest residual over all cases; NaN wins.
-    pub(crate) fn worst(&mut self, mut one: impl FnMut(&mut Self) -> f64) -> f64 {
-        (0..self.count).fold(0.0, |worst: f64, _| {
-            let found = one(self).abs();
-            if found > worst || found.is_nan() {
-                found
-            } else {
-                worst
-            }
-        })
-    }
-
-    /// Residuals at two difference steps, on the same cases: the finer one,
-    /// and the order with which they fall, which must be 2.
-    pub(crate) fn second_order(
-        &mut self,
-        h: f64,
-        allowed: f64,
-        mut one: impl FnMut(&mut Self, f64) -> f64,
-    ) -> Measured {
-        let start = self.rng.clone();
-        let coarse = self.rms(|cases| one(cases, 2.0 * h));
-        self.rng = start;
-        let fine = self.rms(|cases| one(cases, h));
-        Measured {
-            residual: fine,
-            allowed,
-            order: Some((2.0, (coarse / fine).log2())),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -315,6 +244,7 @@ mod tests {
             residual,
             allowed: 1.0,
             order,
+            smallest_failing_case: None,
         };
         assert!(measured(0.5, Some((2.0, 2.05))).holds());
         assert!(!measured(f64::NAN, None).holds());

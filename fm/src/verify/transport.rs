@@ -1,9 +1,10 @@
 //! Claims about fields that move densities and points: (FM.1) to (FM.5) and
 //! (FM.7).
 
-use super::{Cases, Measured, Twin};
+use super::cases::{Case, Cases};
+use super::{Measured, Twin};
 use crate::continuity::{ConditionalPath, Transport, flux_residual, log_residual};
-use crate::mixture::{MixturePath, normal};
+use crate::mixture::MixturePath;
 use crate::schedule::Schedule;
 use solvers::{Rows, Solve, TimeGrid, methods};
 
@@ -30,10 +31,10 @@ impl<T: Transport> Transport for Scaled<'_, T> {
 
 /// A random path, time and point of it; away from the ends, where schedules
 /// have infinite slopes.
-fn case(cases: &mut Cases) -> (MixturePath, f64, Vec<f64>) {
-    let path = cases.mixture_path();
-    let t = cases.uniform(0.1, 0.9);
-    let x = path.sample(t, &mut cases.rng);
+fn draw(case: &mut Case) -> (MixturePath, f64, Vec<f64>) {
+    let path = case.mixture_path();
+    let t = case.uniform("t", 0.1, 0.9);
+    let x = case.on(&path, t);
     (path, t, x)
 }
 
@@ -51,11 +52,10 @@ fn flow(path: &MixturePath, sign: f64, (t0, t1): (f64, f64), x: &[f64]) -> Vec<f
 }
 
 /// `dφ/dt` by differences of the solver's flow map against `v(φ)`.
-pub(super) fn flow_map(cases: &mut Cases, twin: Twin) -> Measured {
-    cases.count = cases.count.min(48); // 800 evaluations each, four times.
-    cases.second_order(8.0 * H, ALLOWED, |cases, h| {
-        let (path, _, x) = case(cases);
-        let t = cases.uniform(0.3, 0.7);
+pub(super) fn flow_map(cases: &Cases, twin: Twin) -> Measured {
+    cases.second_order(8.0 * H, ALLOWED, |case, h| {
+        let (path, _, x) = draw(case);
+        let t = case.uniform("t (end)", 0.3, 0.7);
         let sign = twin.pick(1.0, -1.0);
         let position = |t: f64| flow(&path, sign, (0.1, t), &x);
         let (here, ahead, behind) = (position(t), position(t + h), position(t - h));
@@ -68,37 +68,35 @@ pub(super) fn flow_map(cases: &mut Cases, twin: Twin) -> Measured {
     })
 }
 
-pub(super) fn continuity(cases: &mut Cases, twin: Twin) -> Measured {
-    cases.second_order(H, ALLOWED, |cases, h| {
-        let (path, t, x) = case(cases);
+pub(super) fn continuity(cases: &Cases, twin: Twin) -> Measured {
+    cases.second_order(H, ALLOWED, |case, h| {
+        let (path, t, x) = draw(case);
         let local = path.at(t, &x);
         let divergence = twin.pick(1.0, -1.0) * local.divergence;
         log_residual(&path, (t, &x), divergence, &local.score, h)
     })
 }
 
-pub(super) fn flux_form(cases: &mut Cases, twin: Twin) -> Measured {
-    cases.second_order(H, ALLOWED, |cases, h| {
-        let (path, t, x) = case(cases);
+pub(super) fn flux_form(cases: &Cases, twin: Twin) -> Measured {
+    cases.second_order(H, ALLOWED, |case, h| {
+        let (path, t, x) = draw(case);
         flux_residual(&Scaled(&path, twin.pick(1.0, 0.5)), t, &x, h)
     })
 }
 
-pub(super) fn conditional_continuity(cases: &mut Cases, twin: Twin) -> Measured {
-    cases.second_order(H, ALLOWED, |cases, h| {
-        let sigma = if cases.below(2) == 0 {
-            0.0
-        } else {
-            cases.uniform(0.05, 0.5)
+pub(super) fn conditional_continuity(cases: &Cases, twin: Twin) -> Measured {
+    cases.second_order(H, ALLOWED, |case, h| {
+        let sigma = match case.below(2) {
+            0 => 0.0,
+            _ => case.uniform("sigma", 0.05, 0.5),
         };
-        let d = 1 + cases.below(3);
-        let data: Vec<f64> = (0..d).map(|_| cases.uniform(-3.0, 3.0)).collect();
-        let t = cases.uniform(0.1, 0.7);
+        let d = 1 + case.below(3);
+        let data = case.point("x1", d, -3.0, 3.0);
+        let t = case.uniform("t", 0.1, 0.7);
         let deviation = crate::path::variance(t, sigma).sqrt();
-        let x: Vec<f64> = data
-            .iter()
-            .map(|x1| t * x1 + deviation * normal(&mut cases.rng))
-            .collect();
+        let noise = case.normal("(x - t x1) over its deviation", d);
+        let ends = data.iter().zip(noise);
+        let x: Vec<f64> = ends.map(|(x1, n)| t * x1 + deviation * n).collect();
         let path = ConditionalPath { data, sigma };
         flux_residual(&Scaled(&path, twin.pick(1.0, -1.0)), t, &x, h)
     })
@@ -115,21 +113,21 @@ fn gaussian_map(path: &MixturePath, t: f64, x0: &[f64], twin: Twin) -> Vec<f64> 
 }
 
 /// A random path to a single Gaussian without thickness, and a start.
-fn gaussian_case(cases: &mut Cases) -> (MixturePath, Vec<f64>) {
-    let d = 1 + cases.below(3);
-    let mean: Vec<f64> = (0..d).map(|_| cases.uniform(-3.0, 3.0)).collect();
-    let std = cases.uniform(0.5, 1.5);
+fn gaussian_case(case: &mut Case) -> (MixturePath, Vec<f64>) {
+    let d = 1 + case.below(3);
+    let mean = case.point("mean", d, -3.0, 3.0);
+    let std = case.uniform("deviation", 0.5, 1.5);
     let target = crate::mixture::Mixture::new(vec![1.0], vec![mean], vec![std]);
-    let schedule = [Schedule::CondOt, Schedule::Cosine][cases.below(2)];
+    let schedule = [Schedule::CondOt, Schedule::Cosine][case.below(2)];
     let path = MixturePath::new(target.expect("valid"), schedule, 0.0).expect("valid");
-    let x0 = (0..d).map(|_| normal(&mut cases.rng)).collect();
+    let x0 = case.normal("x0", d);
     (path, x0)
 }
 
-pub(super) fn exact_trajectory(cases: &mut Cases, twin: Twin) -> Measured {
-    cases.second_order(H, ALLOWED, |cases, h| {
-        let (path, x0) = gaussian_case(cases);
-        let t = cases.uniform(0.1, 0.9);
+pub(super) fn exact_trajectory(cases: &Cases, twin: Twin) -> Measured {
+    cases.second_order(H, ALLOWED, |case, h| {
+        let (path, x0) = gaussian_case(case);
+        let t = case.uniform("t", 0.1, 0.9);
         let at = |t: f64| gaussian_map(&path, t, &x0, twin);
         let v = path.at(t, &at(t)).velocity;
         let (ahead, behind) = (at(t + h), at(t - h));
@@ -142,9 +140,9 @@ pub(super) fn exact_trajectory(cases: &mut Cases, twin: Twin) -> Measured {
 }
 
 /// The midpoint rule over the exact trajectory: the error falls with order 2.
-pub(super) fn integral_of_velocity(cases: &mut Cases, twin: Twin) -> Measured {
-    cases.second_order(1.0 / 64.0, ALLOWED, |cases, h| {
-        let (path, x0) = gaussian_case(cases);
+pub(super) fn integral_of_velocity(cases: &Cases, twin: Twin) -> Measured {
+    cases.second_order(1.0 / 64.0, ALLOWED, |case, h| {
+        let (path, x0) = gaussian_case(case);
         let intervals = (1.0 / h).round() as u32;
         let mut integral = vec![0.0; x0.len()];
         for i in 0..intervals {

@@ -103,6 +103,9 @@ fn print_row(row: &Row) {
         order(row.observed_order),
         control,
     );
+    if let Some(case) = &row.smallest_failing_case {
+        println!("       smallest failing case: {case}");
+    }
     // Rows appear as they are computed, also through a pipe.
     let _ = std::io::stdout().flush();
 }
