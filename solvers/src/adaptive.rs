@@ -118,7 +118,7 @@ impl<P: Space, F: Field<P::State>> Solve<'_, P, F> {
             end.outcome = Outcome::NonFinite { t: plan.t0, sample };
             return Ok(end);
         }
-        self.first_steps(method, plan, &mut active, &mut stages, &mut end);
+        self.first_steps(plan, &mut active, &mut stages, &mut end);
         let mut errors = vec![0.0; count];
         let mut accept = vec![false; count];
         if self.show(&active.t, &active.y) {
@@ -186,7 +186,6 @@ impl<P: Space, F: Field<P::State>> Solve<'_, P, F> {
     /// first half of the algorithm), and never past `t1`.
     fn first_steps(
         &mut self,
-        method: &Method,
         plan: &Adaptive,
         active: &mut Active<P::State>,
         stages: &mut Stages<P::State>,
@@ -197,9 +196,7 @@ impl<P: Space, F: Field<P::State>> Solve<'_, P, F> {
         self.field.eval(&stages.times, &active.y, &mut stages.k[0]);
         end.evaluations += 1;
         end.sample_evaluations += count;
-        if method.first_same_as_last || method.stages() > 1 {
-            stages.keep_first();
-        }
+        stages.keep_first();
         let span = plan.t1 - plan.t0;
         let (mut size, mut slope) = (vec![0.0; count], vec![0.0; count]);
         let between = (&active.y, &active.y);

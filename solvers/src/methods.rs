@@ -87,3 +87,15 @@ pub fn by_name(name: &str) -> Option<&'static Method> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_finds_its_method_and_no_other_does() {
+        let found = NAMES.map(|name| by_name(name).expect("a method").name);
+        assert_eq!(found, ["Euler", "midpoint", "RK4", "Dormand-Prince"]);
+        assert!(by_name("rk45").is_none());
+    }
+}

@@ -213,7 +213,7 @@ impl<const S: usize> From<Tableau<S>> for Method {
             a: t.a.iter().map(|row| nonzero(row)).collect(),
             b: nonzero(&t.b),
             error: t.embedded.map(difference),
-            first_same_as_last: S > 1 && last.0.is(Fraction::ONE) && last.1 == t.b,
+            first_same_as_last: last.0.is(Fraction::ONE) && last.1 == t.b,
         }
     }
 }
