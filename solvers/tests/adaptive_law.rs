@@ -11,7 +11,10 @@ fn pendulum(t: f64, y: [f64; 2]) -> [f64; 2] {
     [y[1], -y[0].sin() - 0.2 * y[1] + 0.5 * t.cos()]
 }
 
-fn batch(t: &[f64], y: &Vec<f64>, dy: &mut Vec<f64>) {
+/// Rows of two coordinates, one behind the other.
+type Batch = Vec<f64>;
+
+fn batch(t: &[f64], y: &Batch, dy: &mut Batch) {
     for ((y, dy), &t) in y.chunks_exact(2).zip(dy.chunks_exact_mut(2)).zip(t) {
         dy.copy_from_slice(&pendulum(t, [y[0], y[1]]));
     }
