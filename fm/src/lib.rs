@@ -29,6 +29,7 @@ pub mod report;
 pub mod sampler;
 pub mod schedule;
 pub mod training;
+pub mod trajectory;
 pub mod verify;
 
 pub use error::Error;

@@ -23,6 +23,7 @@
 use crate::Error;
 use crate::schedule::Schedule;
 use autograd::{Algebra, Tensor};
+use ndarray::ArrayView2;
 use rand::{Rng, RngExt};
 use std::f64::consts::TAU;
 
@@ -119,6 +120,18 @@ impl Mixture {
             means: (0..8).map(mean).collect(),
             stds: vec![1.0; 8],
         }
+    }
+
+    /// A finite data set, `[n, d]` with n and d at least 1 and all numbers
+    /// finite: each point with weight 1/n and deviation 0.
+    ///
+    /// # Errors
+    /// If there is no point, or a number is not finite.
+    pub fn of_points<F: Into<f64> + Copy>(points: ArrayView2<'_, F>) -> Result<Self, Error> {
+        let n = points.nrows();
+        let means = points.rows().into_iter();
+        let means = means.map(|row| row.iter().map(|&x| x.into()).collect());
+        Self::new(vec![1.0 / n as f64; n], means.collect(), vec![0.0; n])
     }
 
     /// The number of coordinates.

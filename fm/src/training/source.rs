@@ -3,6 +3,9 @@
 use super::Standardisation;
 use crate::Error;
 use crate::dataset::{Dataset, digits, file, point};
+use crate::mixture::{Mixture, MixturePath};
+use crate::objective::{Estimate, irreducible_loss};
+use crate::schedule::Schedule;
 use autograd::{Cpu, Draw, Philox, Tensor};
 use ndarray::Array2;
 use rand::RngExt;
@@ -18,7 +21,7 @@ pub enum Source {
         /// `[n, D]`, standardised.
         rows: Array2<f32>,
         /// How.
-        scale: Standardisation,
+        scale: Box<Standardisation>,
     },
 }
 
@@ -33,13 +36,13 @@ impl Source {
         match name.parse() {
             Ok(Dataset::Digits) => {
                 let rows = digits().training;
-                let scale = Standardisation::identity(rows.ncols());
+                let scale = Box::new(Standardisation::identity(rows.ncols()));
                 Ok(Source::Rows { rows, scale })
             }
             Ok(set) => Ok(Source::Points(set)),
             Err(_) if extension.is_some() => {
                 let points = file::read_points::<f64>(Path::new(name))?;
-                let scale = Standardisation::of(points.view());
+                let scale = Box::new(Standardisation::of(points.view()));
                 let rows = scale.apply(points.view());
                 Ok(Source::Rows { rows, scale })
             }
@@ -52,8 +55,33 @@ impl Source {
     pub fn standardisation(&self) -> Standardisation {
         match self {
             Source::Points(set) => Standardisation::identity(set.dimension()),
-            Source::Rows { scale, .. } => scale.clone(),
+            Source::Rows { scale, .. } => (**scale).clone(),
         }
+    }
+
+    /// The source as a mixture, where it is known as one; rows of a table are
+    /// one point each.
+    fn mixture(&self) -> Option<Mixture> {
+        match self {
+            Source::Points(set) => set.mixture(),
+            Source::Rows { rows, .. } => Mixture::of_points(rows.view()).ok(),
+        }
+    }
+
+    /// The irreducible loss (E.4) of the independent coupling at a thickness,
+    /// in the units of training: no field has a smaller expected loss on this
+    /// source. On rows of a table it is the loss of the field that leads only
+    /// to those rows, so a network at this floor has memorised them. `None`
+    /// where the distribution is not known as a mixture.
+    #[must_use]
+    pub fn irreducible_loss(&self, sigma: f64, draw: Draw) -> Option<Estimate> {
+        let mixture = self.mixture()?;
+        // Some two seconds of arithmetic at most.
+        let numbers = mixture.components().count() * self.dimension();
+        let samples = (200_000_000 / numbers.max(1)).clamp(100, 20_000);
+        let path = MixturePath::new(mixture, Schedule::CondOt, sigma).ok()?;
+        let mut rng = Philox::new(draw);
+        Some(irreducible_loss(&path, samples as u32, &mut rng))
     }
 
     /// A number that differs when the data differ (but for one chance in

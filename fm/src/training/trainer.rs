@@ -2,7 +2,8 @@
 
 use super::{LearningRate, Settings, Source, Standardisation};
 use crate::Error;
-use crate::objective::{Particles, loss_sum};
+use crate::coupling::Name;
+use crate::objective::{Estimate, Particles, loss_sum};
 use autograd::{
     Adam, AdamConfig, Archive, ArchiveError, Cpu, Draw, Ema, Mlp, Philox, Tensor, TimeFeatures,
     Unary, Var, sum_over_shards, value_and_grad,
@@ -19,6 +20,7 @@ mod stream {
     pub(super) const DATA: u32 = 4;
     pub(super) const THICKNESS: u32 = 5;
     pub(super) const COUPLING: u32 = 6;
+    pub(super) const FLOOR: u32 = 7;
 }
 
 /// The entry of a file's head that tells whether data have changed.
@@ -156,6 +158,19 @@ impl Trainer {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The irreducible loss of this training, where it is known: see
+    /// [`Source::irreducible_loss`]. Coupled batches have a smaller one, which
+    /// is not known.
+    #[must_use]
+    pub fn irreducible_loss(&self) -> Option<Estimate> {
+        let settings = &self.settings;
+        let independent = settings.coupling == Name::Independent;
+        let draw = Draw::seed(settings.seed).stream(stream::FLOOR);
+        independent
+            .then(|| self.source.irreducible_loss(settings.sigma, draw))
+            .flatten()
     }
 
     /// Steps taken.
@@ -318,7 +333,6 @@ impl VelocityModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coupling::Name;
 
     fn settings() -> Settings {
         Settings {

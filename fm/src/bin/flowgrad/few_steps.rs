@@ -8,6 +8,7 @@ use fm::mixture::{Mixture, MixturePath};
 use fm::report::{FewStepRow, NoiseFloor};
 use fm::sampler::{Plan, sample};
 use fm::schedule::Schedule;
+use fm::trajectory::Trajectories;
 use ndarray::Array2;
 use solvers::methods::{DORMAND_PRINCE, EULER, MIDPOINT, RK4};
 
@@ -55,7 +56,7 @@ pub(crate) fn measure(count: u32, seed: u64) -> Result<Measured, Error> {
             path.velocity(&t, x)
         };
         let exact = sample(&x0, &Plan::Adaptive(1e-9), field)?.x1;
-        let straightness = straightness(&x0, &exact, field);
+        let course = Trajectories::follow(&x0, 100, field)?.course(reference.view())?;
         for (solver, plan) in plans() {
             let sampled = sample(&x0, &plan, field)?;
             let ends = Array2::from_shape_vec((n, 2), sampled.x1.to_vec());
@@ -74,7 +75,8 @@ pub(crate) fn measure(count: u32, seed: u64) -> Result<Measured, Error> {
                     mean: floor.mean,
                     std: floor.deviation,
                 },
-                straightness,
+                straightness: course.straightness,
+                energy_excess: course.excess,
                 map_error: miss.sqrt(),
             });
         }
@@ -99,15 +101,24 @@ impl Measured {
             "W2 is to {n} samples of the data; two such sets are {:.2} ± {:.2} apart (the floor).",
             floor.mean, floor.deviation
         );
-        println!("miss is the rms distance to where the exact flow takes the same noise.\n");
+        println!("miss is the rms distance to where the exact flow takes the same noise.");
+        println!("straightness is 0 for straight ways; excess is the path energy beyond the least");
+        println!("possible, W2^2 from noise to data, relative to it.\n");
         println!(
-            "{:26} {:16} {:>5} {:>5} {:>7} {:>9} {:>12}",
-            "path", "solver", "steps", "NFE", "W2", "miss", "straightness"
+            "{:26} {:16} {:>5} {:>5} {:>7} {:>9} {:>12} {:>7}",
+            "path", "solver", "steps", "NFE", "W2", "miss", "straightness", "excess"
         );
         for row in &self.rows {
             println!(
-                "{:26} {:16} {:>5} {:>5} {:>7.3} {:>9.2e} {:>12.2}",
-                row.path, row.solver, row.steps, row.nfe, row.w2, row.map_error, row.straightness
+                "{:26} {:16} {:>5} {:>5} {:>7.3} {:>9.2e} {:>12.2} {:>7.3}",
+                row.path,
+                row.solver,
+                row.steps,
+                row.nfe,
+                row.w2,
+                row.map_error,
+                row.straightness,
+                row.energy_excess
             );
         }
     }
@@ -129,32 +140,4 @@ fn plans() -> Vec<(&'static str, Plan)> {
     }
     all.push(("adaptive 1e-3", Plan::Adaptive(1e-3)));
     all
-}
-
-/// `∫E‖(x₁ − x₀) − v_t(x_t)‖²dt`, 0 for straight trajectories, by the midpoint
-/// rule over 50 intervals of two RK4 steps.
-fn straightness(
-    x0: &Tensor<Cpu<f64>>,
-    x1: &Tensor<Cpu<f64>>,
-    field: impl Fn(&[f64], &Tensor<Cpu<f64>>) -> Tensor<Cpu<f64>>,
-) -> f64 {
-    const INTERVALS: u32 = 50;
-    let n = x0.size(0);
-    let (mut sum, mut x) = (0.0, x0.clone());
-    let chord = x1 - x0;
-    let h = 0.5 / f64::from(INTERVALS);
-    let v = |t: f64, x: &Tensor<Cpu<f64>>| field(&vec![t; n], x);
-    for i in 0..2 * INTERVALS {
-        let t = h * f64::from(i);
-        let k1 = v(t, &x);
-        if i % 2 == 1 {
-            let miss = (&chord - &k1).square().sum().item() / n as f64;
-            sum += miss / f64::from(INTERVALS);
-        }
-        let k2 = v(t + 0.5 * h, &(&x + 0.5 * h * &k1));
-        let k3 = v(t + 0.5 * h, &(&x + 0.5 * h * &k2));
-        let k4 = v(t + h, &(&x + h * &k3));
-        x = x + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4);
-    }
-    sum
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use fm::Error;
 use fm::coupling::Name;
+use fm::objective::Estimate;
 use fm::training::{Settings, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::{self, File};
@@ -105,6 +106,11 @@ impl Train {
             trainer.settings().batch,
             trainer.settings().seed
         );
+        let floor = trainer.irreducible_loss();
+        match floor {
+            Some(floor) => println!("{}", floor_line(&floor)),
+            None => println!("the irreducible loss of these data and coupling is not known"),
+        }
         let bar = progress(total, trainer.steps());
         let mut window = Window::new();
         while trainer.steps() < total && !stop.load(Ordering::Relaxed) {
@@ -114,7 +120,8 @@ impl Train {
             if n % REPORT == 0 || n == total {
                 let rate = window.samples_per_second(trainer.settings().batch);
                 let loss = window.mean();
-                bar.set_message(format!("loss {loss:.4}, {rate:.0} samples/s"));
+                let beside = floor.map_or(String::new(), |f| format!(" (floor {:.3})", f.mean));
+                bar.set_message(format!("loss {loss:.4}{beside}, {rate:.0} samples/s"));
                 let line = serde_json::json!({"step": n, "loss": loss, "samples_per_second": rate});
                 writeln!(log, "{line}").map_err(|e| Error::io(&metrics, "write", e))?;
                 window = Window::new();
@@ -136,6 +143,14 @@ impl Train {
         }
         Ok(())
     }
+}
+
+/// What the loss cannot fall below.
+pub(crate) fn floor_line(floor: &Estimate) -> String {
+    format!(
+        "irreducible loss {:.3} ± {:.3}: the exact field's, so the floor of every network's",
+        floor.mean, floor.error
+    )
 }
 
 fn write(archive: &autograd::Archive<f32>, path: &Path) -> Result<(), Error> {
