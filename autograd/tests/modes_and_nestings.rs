@@ -190,6 +190,37 @@ fn nan_mode_names_operation_and_line() {
     assert!(scalar(-1.0).ln().item().is_nan(), "the mode is off again");
 }
 
+/// A dual number is finite if both halves are; and linear operations are named
+/// like the others.
+#[test]
+fn nan_mode_sees_tangents_and_names_rearrangements() {
+    // √x at 0: value 0, tangent infinite.
+    let text = panic_text(|| {
+        let _ = trap_non_finite(|| jvp(|x| x.sqrt(), &scalar(0.0), &scalar(1.0)));
+    });
+    assert!(text.contains("first non-finite result"), "{text}");
+    // A NaN handed in: the value is NaN, the tangent finite.
+    let text = panic_text(|| {
+        let nan = scalar(f64::NAN);
+        let _ = trap_non_finite(|| jvp(|x| x.reshape(&[1]), &nan, &scalar(1.0)));
+    });
+    assert!(text.starts_with("reshape: first"), "{text}");
+    // Nothing to complain about: no panic, also where there is no tangent.
+    let (y, y_dot) = trap_non_finite(|| jvp(|x| 0.0 * x + 2.0, &scalar(3.0), &scalar(1.0)));
+    assert_eq!((y.item(), y_dot.item()), (2.0, 0.0));
+    for (name, op) in [
+        ("permute", (|x| x.permute(&[1, 0])) as fn(&Plain) -> Plain),
+        ("sum", |x| x.sum_axis(0)),
+        ("slice", |x| x.slice(0, 0, 1)),
+    ] {
+        let nan = Plain::new(&[2, 1], vec![f64::NAN; 2]);
+        let text = panic_text(|| {
+            let _ = trap_non_finite(|| op(&nan));
+        });
+        assert!(text.starts_with(&format!("{name}: first")), "{text}");
+    }
+}
+
 /// A chain of three million operations: no recursion, no stack overflow.
 ///
 /// Verifies (AD.7).
@@ -350,4 +381,23 @@ fn conventions_at_kinks_and_ties() {
     )
     .1;
     assert_eq!(untouched.item(), 0.0);
+}
+
+/// `zᵀJz` for a probe whose entries are not signs.
+///
+/// Verifies (AD.9).
+#[test]
+fn hutchinsons_estimate_is_the_quadratic_form_of_the_jacobian() {
+    // v = (2x + 3y, 5x + 7y): zᵀJz = 2z₁² + 8z₁z₂ + 7z₂².
+    let x = Plain::new(&[1, 2], vec![0.3, -0.8]);
+    let probe = Plain::new(&[1, 2], vec![3.0, -0.5]);
+    let mixing = Plain::new(&[2, 2], vec![2.0, 5.0, 3.0, 7.0]);
+    let field = |x: &Tensor<Dual<Cpu<f64>>>| x.matmul(&Tensor::constant(&mixing));
+    let (value, estimate) = hutchinson(field, &x, &probe);
+    let expected = 2.0 * 9.0 - 8.0 * 1.5 + 7.0 * 0.25;
+    // Small integers and halves: exact.
+    assert_eq!(estimate.to_vec(), [expected]);
+    assert_eq!(value.shape().to_vec(), [1, 2]);
+    let (_, exact) = divergence(field, &x);
+    assert_eq!(exact.to_vec(), [9.0]);
 }

@@ -227,12 +227,15 @@ impl<P: Space, F: Field<P::State>> Solve<'_, P, F> {
         stages: &mut Stages<P::State>,
         end: &mut End<P::State>,
     ) {
-        let left: Vec<usize> = (0..active.rows.len())
-            .filter(|&i| active.t[i].to_bits() != plan.t1.to_bits())
-            .collect();
-        if 2 * left.len() > active.rows.len() {
+        let under_way = |t: &f64| t.to_bits() != plan.t1.to_bits();
+        // Counted before they are listed: most steps end here and allocate
+        // nothing.
+        if 2 * active.t.iter().filter(|t| under_way(t)).count() > active.rows.len() {
             return;
         }
+        let left: Vec<usize> = (0..active.rows.len())
+            .filter(|&i| under_way(&active.t[i]))
+            .collect();
         self.space.put(&mut end.state, &active.rows, &active.y);
         active.y = self.space.take(&active.y, &left);
         for k in &mut stages.k {
