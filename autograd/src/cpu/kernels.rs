@@ -14,7 +14,7 @@ use crate::pointwise::{Binary, Function, Unary, UnaryVisitor};
 use crate::real::Real;
 
 /// The loops one number type needs. The trait is public in name only: its
-/// module is private, which seals [`Real`](crate::Real).
+/// module is private, which seals [`Real`].
 pub trait Kernels: Copy + Sized + Send + Sync + 'static {
     /// `f(x)`.
     fn unary(op: Unary, x: &[Self]) -> Vec<Self>;
