@@ -39,6 +39,8 @@ fn collect(files: &[(String, String)]) -> BTreeMap<String, Marks> {
             } else if let Some((code, marks)) = line.split_once("// (")
                 && !code.trim().is_empty()
                 && !code.contains("//")
+                // The book quotes code, it does not compute.
+                && !file.ends_with(".md")
             {
                 for tag in between(&format!("({marks}"), "(", ")") {
                     index.entry(tag).or_default().coded.push(place.clone());
