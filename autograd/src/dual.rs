@@ -11,11 +11,12 @@
 //! tag, and meeting a foreign tag panics with a clear text.
 
 use crate::algebra::{Algebra, Compare, Transpose};
+use crate::differentiated::{self, Differentiated};
 use crate::finite;
 use crate::linear::Linear;
-use crate::map::{self, Derivative, Map, Side};
+use crate::map::Derivative;
 use crate::pointwise::{Binary, Unary};
-use crate::primitive::{self, Primitive};
+use crate::primitive::Primitive;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,9 +68,15 @@ impl<A: Algebra> Dual<A> {
         };
         (self.primal, tangent)
     }
+}
 
-    /// The result of an operation: its value, and the sum of the tangents
-    /// pushed through the derivative by each input that has one.
+impl<A: Algebra> Differentiated<A> for Dual<A> {
+    fn value(&self) -> &Tensor<A> {
+        &self.primal
+    }
+
+    /// The sum of the tangents pushed through the derivative by each input that
+    /// has one.
     #[track_caller]
     fn after(primal: Tensor<A>, inputs: &[(&Self, Derivative<'_, A>)]) -> Self {
         let mut tangent: Option<Tangent<A>> = None;
@@ -133,47 +140,23 @@ impl<A: Algebra> Algebra for Dual<A> {
 
     #[track_caller]
     fn unary(op: Unary, x: Self) -> Self {
-        let y = Tensor(A::unary(op, x.primal.0.clone()));
-        let map = || map::of_unary(op, &x.primal, &y);
-        Self::after(y.clone(), &[(&x, &map)])
+        differentiated::unary(op, &x)
     }
     #[track_caller]
     fn binary(op: Binary, a: Self, b: Self) -> Self {
-        let y = Tensor(A::binary(op, a.primal.0.clone(), b.primal.0.clone()));
-        let left = || Some(map::of_binary(op, Side::Left, &a.primal, &b.primal, &y));
-        let right = || Some(map::of_binary(op, Side::Right, &a.primal, &b.primal, &y));
-        Self::after(y.clone(), &[(&a, &left), (&b, &right)])
+        differentiated::binary(op, &a, &b)
     }
     #[track_caller]
     fn linear(op: &Linear, x: Self) -> Self {
-        let y = x.primal.clone().linear(op);
-        Self::after(y, &[(&x, &|| Some(Map::Linear(op.clone())))])
+        differentiated::linear(op, &x)
     }
     #[track_caller]
     fn matmul(a: &Self, ta: Transpose, b: &Self, tb: Transpose) -> Self {
-        let y = a.primal.matmul_with(ta, &b.primal, tb);
-        let left = || Some(map::of_matmul(Side::Left, &b.primal, ta, tb));
-        let right = || Some(map::of_matmul(Side::Right, &a.primal, ta, tb));
-        Self::after(y, &[(a, &left), (b, &right)])
+        differentiated::matmul(a, ta, b, tb)
     }
     #[track_caller]
     fn concat(parts: &[Self], axis: usize) -> Self {
-        let primals: Vec<A> = parts.iter().map(|p| p.primal.0.clone()).collect();
-        let primal = Tensor(A::concat(&primals, axis));
-        let Some(tag) = common_tag(parts) else {
-            return Dual {
-                primal,
-                tangent: None,
-            };
-        };
-        let tangents: Vec<A> = parts
-            .iter()
-            .map(|p| match &p.tangent {
-                Some(t) => t.value.0.clone(),
-                None => p.primal.zeros_like().0,
-            })
-            .collect();
-        Self::new(primal, Tensor(A::concat(&tangents, axis)), tag).0
+        differentiated::concat(parts, axis)
     }
     fn compare(op: Compare, a: &Self, b: &Self) -> A::Base {
         A::compare(op, &a.primal.0, &b.primal.0)
@@ -183,44 +166,14 @@ impl<A: Algebra> Algebra for Dual<A> {
     }
     #[track_caller]
     fn select(mask: &A::Base, a: Self, b: Self) -> Self {
-        let y = Tensor(A::select(mask, a.primal.0.clone(), b.primal.0.clone()));
-        let side = |side| {
-            Some(Map::Select {
-                mask: Tensor(mask.clone()),
-                side,
-            })
-        };
-        Self::after(
-            y,
-            &[(&a, &|| side(Side::Left)), (&b, &|| side(Side::Right))],
-        )
+        differentiated::select(mask, &a, &b)
     }
     #[track_caller]
     fn primitive<P: Primitive>(op: &P, inputs: &[Tensor<Self>]) -> Self {
-        let primals: Vec<Tensor<A>> = inputs.iter().map(|x| x.0.primal.clone()).collect();
-        let output = Tensor(A::primitive(op, &primals));
-        let maps: Vec<_> = (0..inputs.len())
-            .map(|input| {
-                let (primals, output) = (&primals, &output);
-                move || Some(primitive::map_of(op, primals, output, input))
-            })
-            .collect();
-        let pairs: Vec<(&Self, Derivative<'_, A>)> = inputs
-            .iter()
-            .zip(&maps)
-            .map(|(x, map)| (&x.0, map as Derivative<'_, A>))
-            .collect();
-        Self::after(output.clone(), &pairs)
+        differentiated::primitive(op, inputs)
     }
-}
-
-/// The derivative the moving ones among `parts` belong to, if any moves.
-#[track_caller]
-fn common_tag<A: Algebra>(parts: &[Dual<A>]) -> Option<Tag> {
-    let mut tags = parts.iter().filter_map(|p| Some(p.tangent.as_ref()?.tag));
-    let first = tags.next()?;
-    for tag in tags {
-        assert_same_derivative(first, tag);
+    #[track_caller]
+    fn dense_parts(x: &Self, w: &Self, b: &Self, f: Option<Unary>) -> (Self, Self) {
+        differentiated::dense_parts(x, w, b, f)
     }
-    Some(first)
 }

@@ -32,6 +32,7 @@ mod archive;
 pub mod check;
 mod cpu;
 mod derivative;
+mod differentiated;
 mod divergence;
 mod dual;
 mod ema;

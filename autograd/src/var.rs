@@ -5,10 +5,11 @@
 //! perturbation confusion; it is refused by comparing tapes.
 
 use crate::algebra::{Algebra, Compare, Transpose};
+use crate::differentiated::{self, Differentiated};
 use crate::linear::Linear;
-use crate::map::{self, Derivative, Map, Side};
+use crate::map::{Derivative, Map};
 use crate::pointwise::{Binary, Unary};
-use crate::primitive::{self, Primitive};
+use crate::primitive::Primitive;
 use crate::shape::Shape;
 use crate::tape::Tape;
 use crate::tensor::Tensor;
@@ -38,9 +39,6 @@ impl<A: Algebra> fmt::Debug for Var<A> {
     }
 }
 
-/// The inputs of an operation, each with the way to make its derivative.
-type Inputs<'a, A> = &'a [(&'a Var<A>, Derivative<'a, A>)];
-
 impl<A: Algebra> Var<A> {
     /// A new independent variable on a tape.
     #[track_caller]
@@ -61,11 +59,16 @@ impl<A: Algebra> Var<A> {
         }
         (self.value, self.place.map(|p| p.node))
     }
+}
 
-    /// The result of an operation. If an input is variable, its derivative is
-    /// recorded.
+impl<A: Algebra> Differentiated<A> for Var<A> {
+    fn value(&self) -> &Tensor<A> {
+        &self.value
+    }
+
+    /// If an input is variable, its derivative is recorded.
     #[track_caller]
-    fn after(value: Tensor<A>, inputs: Inputs<'_, A>) -> Self {
+    fn after(value: Tensor<A>, inputs: &[(&Self, Derivative<'_, A>)]) -> Self {
         let mut tape: Option<&Rc<Tape<A>>> = None;
         let mut edges: [Option<(usize, Map<A>)>; 3] = [None, None, None];
         let mut more = Vec::new();
@@ -130,51 +133,23 @@ impl<A: Algebra> Algebra for Var<A> {
 
     #[track_caller]
     fn unary(op: Unary, x: Self) -> Self {
-        let y = Tensor(A::unary(op, x.value.0.clone()));
-        Self::after(y.clone(), &[(&x, &|| map::of_unary(op, &x.value, &y))])
+        differentiated::unary(op, &x)
     }
     #[track_caller]
     fn binary(op: Binary, a: Self, b: Self) -> Self {
-        let y = Tensor(A::binary(op, a.value.0.clone(), b.value.0.clone()));
-        let left = || Some(map::of_binary(op, Side::Left, &a.value, &b.value, &y));
-        let right = || Some(map::of_binary(op, Side::Right, &a.value, &b.value, &y));
-        Self::after(y.clone(), &[(&a, &left), (&b, &right)])
+        differentiated::binary(op, &a, &b)
     }
     #[track_caller]
     fn linear(op: &Linear, x: Self) -> Self {
-        let y = x.value.clone().linear(op);
-        Self::after(y, &[(&x, &|| Some(Map::Linear(op.clone())))])
+        differentiated::linear(op, &x)
     }
     #[track_caller]
     fn matmul(a: &Self, ta: Transpose, b: &Self, tb: Transpose) -> Self {
-        let y = a.value.matmul_with(ta, &b.value, tb);
-        let left = || Some(map::of_matmul(Side::Left, &b.value, ta, tb));
-        let right = || Some(map::of_matmul(Side::Right, &a.value, ta, tb));
-        Self::after(y, &[(a, &left), (b, &right)])
+        differentiated::matmul(a, ta, b, tb)
     }
     #[track_caller]
     fn concat(parts: &[Self], axis: usize) -> Self {
-        let values: Vec<A> = parts.iter().map(|p| p.value.0.clone()).collect();
-        let y = Tensor(A::concat(&values, axis));
-        let of = y.size(axis);
-        let mut start = 0;
-        let maps: Vec<_> = parts
-            .iter()
-            .map(|p| {
-                let len = p.shape()[axis];
-                let begin = start;
-                start += len;
-                #[rustfmt::skip]
-                let pad = move || Some(Map::Linear(Linear::Pad { axis, start: begin, len, of }));
-                pad
-            })
-            .collect();
-        let inputs: Vec<(&Self, Derivative<'_, A>)> = parts
-            .iter()
-            .zip(&maps)
-            .map(|(p, map)| (p, map as Derivative<'_, A>))
-            .collect();
-        Self::after(y, &inputs)
+        differentiated::concat(parts, axis)
     }
     fn compare(op: Compare, a: &Self, b: &Self) -> A::Base {
         A::compare(op, &a.value.0, &b.value.0)
@@ -184,58 +159,14 @@ impl<A: Algebra> Algebra for Var<A> {
     }
     #[track_caller]
     fn select(mask: &A::Base, a: Self, b: Self) -> Self {
-        let y = Tensor(A::select(mask, a.value.0.clone(), b.value.0.clone()));
-        let side = |side| {
-            Some(Map::Select {
-                mask: Tensor(mask.clone()),
-                side,
-            })
-        };
-        Self::after(
-            y,
-            &[(&a, &|| side(Side::Left)), (&b, &|| side(Side::Right))],
-        )
+        differentiated::select(mask, &a, &b)
     }
     #[track_caller]
     fn primitive<P: Primitive>(op: &P, inputs: &[Tensor<Self>]) -> Self {
-        let values: Vec<Tensor<A>> = inputs.iter().map(|x| x.0.value.clone()).collect();
-        let output = Tensor(A::primitive(op, &values));
-        let maps: Vec<_> = (0..inputs.len())
-            .map(|input| {
-                let (values, output) = (&values, &output);
-                move || Some(primitive::map_of(op, values, output, input))
-            })
-            .collect();
-        let inputs: Vec<(&Self, Derivative<'_, A>)> = inputs
-            .iter()
-            .zip(&maps)
-            .map(|(x, map)| (&x.0, map as Derivative<'_, A>))
-            .collect();
-        Self::after(output.clone(), &inputs)
+        differentiated::primitive(op, inputs)
     }
-
-    /// The dense layer is computed in one fused pass of the inner algebra and
-    /// recorded as the two operations it is: product with bias, and function.
     #[track_caller]
     fn dense_parts(x: &Self, w: &Self, b: &Self, f: Option<Unary>) -> (Self, Self) {
-        use Transpose::No;
-        let (z, h) = A::dense_parts(&x.value.0, &w.value.0, &b.value.0, f);
-        let (z, h) = (Tensor(z), Tensor(h));
-        let rows = Linear::Broadcast {
-            from: b.shape(),
-            to: z.shape(),
-        };
-        let by_x = || Some(map::of_matmul(Side::Left, &w.value, No, No));
-        let by_w = || Some(map::of_matmul(Side::Right, &x.value, No, No));
-        let by_b = || Some(Map::Linear(rows.clone()));
-        let z = Self::after(z, &[(w, &by_w), (b, &by_b), (x, &by_x)]);
-        let h = match f {
-            Some(op) => {
-                let slope = || map::of_unary(op, &z.value, &h);
-                Self::after(h.clone(), &[(&z, &slope)])
-            }
-            None => z.clone(),
-        };
-        (z, h)
+        differentiated::dense_parts(x, w, b, f)
     }
 }
