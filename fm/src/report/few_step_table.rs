@@ -82,7 +82,7 @@ pub(super) fn markup(rows: &[FewStepRow]) -> String {
     html.push_str(
         "</table></div><p class=\"caption\">Distances in data units, straightness in squared data \
          units. A dot (<span class=\"good\">●</span>) marks a W2 within two standard deviations of its \
-         floor, where samples cannot be told from data at this size.</p>",
+         floor, where W2 cannot tell samples from data at this size.</p>",
     );
     html
 }

@@ -120,7 +120,7 @@ impl Scatter<'_> {
         );
         if let Some(MeasuredDistance { w2, floor }) = self.distance {
             let verdict = if floor.is_reached_by(w2) {
-                "the samples cannot be told from data at this size"
+                "W2 cannot tell the samples from data at this size (the eye may)"
             } else {
                 "some distance is left"
             };

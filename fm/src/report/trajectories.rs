@@ -13,8 +13,8 @@ const EXPLANATION: &str = "<p>Sampling means solving d<i>x</i>/d<i>t</i> = <i>v<
     (FM.4) from a random start: the particle asks the field for its velocity, moves a little, and asks \
     again. During training every pair of noise and datum is joined by a straight line (FM.11), and \
     those lines cross. Two particles of a flow, however, can never be in one \
-    place at one time, since each place has only one velocity; so the paths bend where lines would have met. The straighter they are, the fewer steps a solver \
-    needs. The straightness is the mean squared difference between a particle&#39;s velocity and \
+    place at one time, since each place has only one velocity; so the paths bend where lines would have met. If they were \
+    straight and even, one step of Euler&#39;s method would follow them exactly. The straightness is the mean squared difference between a particle&#39;s velocity and \
     that of the straight line from its start to its end; 0 is perfectly straight.</p>";
 
 /// Particles drawn; more would hide one another.
