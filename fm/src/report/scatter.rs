@@ -403,7 +403,7 @@ mod tests {
             .caption()
         };
         assert!(scatter(0.19).contains(
-            "0.190; two samples of the data themselves measure 0.180\u{a0}±\u{a0}0.010, so the samples cannot"
+            "0.190; two samples of the data themselves measure 0.180\u{a0}±\u{a0}0.010, so W2 cannot"
         ));
         assert!(scatter(f64::NAN).contains("some distance is left"));
     }
