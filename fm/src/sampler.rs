@@ -94,15 +94,10 @@ where
         let (y0, y1) = (numbers(y0), numbers(y1));
         let terms: Vec<(f64, Vec<f64>)> = terms.iter().map(|(c, k)| (*c, numbers(k))).collect();
         for (r, out) in out.iter_mut().enumerate() {
-            let mut sum = 0.0;
-            for i in r * d..(r + 1) * d {
-                let error: f64 = h[r] * terms.iter().map(|(c, k)| c * k[i]).sum::<f64>();
-                // `max` drops a NaN; a NaN in the state must not vanish here.
-                let poison = 0.0 * (y0[i] + y1[i]);
-                let size = y0[i].abs().max(y1[i].abs()) + poison;
-                sum += (error / (tolerance.absolute + tolerance.relative * size)).powi(2);
-            }
-            *out = (sum / d as f64).sqrt();
+            *out = tolerance.norm((r * d..(r + 1) * d).map(|i| {
+                let error: f64 = terms.iter().map(|(c, k)| c * k[i]).sum();
+                (h[r] * error, y0[i], y1[i])
+            }));
         }
     }
 

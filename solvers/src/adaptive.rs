@@ -22,6 +22,28 @@ pub struct Tolerance {
     pub absolute: f64,
 }
 
+impl Tolerance {
+    /// The size of an error in units of what is allowed: 1 is just acceptable.
+    ///
+    /// ```math
+    /// e = \Bigl(\frac1d \sum_{i=1}^d \Bigl(\frac{\text{error}_i}{\text{absolute} +
+    /// \text{relative}\cdot\max(|y_{0,i}|, |y_{1,i}|)}\Bigr)^2\Bigr)^{1/2} \tag{RK.5}
+    /// ```
+    ///
+    /// The coordinates come as `(error, y₀, y₁)`; a NaN among them gives NaN.
+    #[must_use]
+    pub fn norm(&self, coordinates: impl ExactSizeIterator<Item = (f64, f64, f64)>) -> f64 {
+        let d = coordinates.len() as f64;
+        let squares = coordinates.map(|(error, y0, y1)| {
+            // `max` drops a NaN; a NaN in y must not vanish here.
+            let poison = 0.0 * (y0 + y1);
+            let size = y0.abs().max(y1.abs()) + poison;
+            (error / (self.absolute + self.relative * size)).powi(2)
+        });
+        (squares.sum::<f64>() / d).sqrt() // (RK.5)
+    }
+}
+
 /// How to solve adaptively.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adaptive {

@@ -63,19 +63,12 @@ impl<F: NdFloat> Space for Rows<F> {
         tolerance: Tolerance,
     ) {
         let d = self.dimension;
+        let wide = |x: F| x.to_f64().expect("a float is a number");
         for (r, out) in out.iter_mut().enumerate() {
-            let mut sum = 0.0;
-            for i in r * d..(r + 1) * d {
-                let wide = |x: F| x.to_f64().expect("a float is a number");
-                let terms = terms.iter().map(|(c, k)| c * wide(k[i]));
-                let error: f64 = h[r] * terms.sum::<f64>();
-                let size = wide(y0[i]).abs().max(wide(y1[i]).abs());
-                // `max` drops a NaN; a NaN in y must not vanish here.
-                let poison = 0.0 * (wide(y0[i]) + wide(y1[i]));
-                let scale = tolerance.absolute + tolerance.relative * size + poison;
-                sum += (error / scale).powi(2);
-            }
-            *out = (sum / d as f64).sqrt();
+            *out = tolerance.norm((r * d..(r + 1) * d).map(|i| {
+                let error: f64 = terms.iter().map(|(c, k)| c * wide(k[i])).sum();
+                (h[r] * error, wide(y0[i]), wide(y1[i]))
+            }));
         }
     }
 

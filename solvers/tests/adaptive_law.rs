@@ -128,7 +128,7 @@ fn solve(y0: Vec<f64>, plan: &Adaptive) -> End<Vec<f64>> {
     end.expect("a valid problem")
 }
 
-/// Verifies (RK.4).
+/// Verifies (RK.4), (RK.5).
 #[test]
 fn every_decision_is_that_of_the_plain_algorithm() {
     let mut rejections = 0;
