@@ -10,6 +10,7 @@ use autograd::{
     value_and_grad,
 };
 use fm::objective::{Particles, loss_sum};
+use std::fmt;
 use std::ops::Range;
 
 /// The size of a step.
@@ -21,6 +22,12 @@ pub struct Size {
     pub hidden: usize,
     /// Number of hidden layers.
     pub layers: usize,
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.batch, self.hidden, self.layers)
+    }
 }
 
 /// The four sizes of the race.
