@@ -4,4 +4,5 @@
 pub mod hand_written;
 pub mod in_turn;
 pub mod one_thread;
+pub mod race;
 pub mod training_step;

@@ -4,11 +4,13 @@ x0 ~ N(0, I), t ~ U[0, 1), x_t = (1 - t) x0 + t x1, an MLP [D + 1 -> H x L -> D]
 with SiLU, loss mean((v(t, x_t) - (x1 - x0))^2), its gradient, Adam 1e-3; f32, D = 2.
 Prints one line for each size: `jax BATCH HIDDEN LAYERS MEDIAN ms`.
 
-    python3 -m venv .venv && .venv/bin/pip install jax optax
-    .venv/bin/python benches/peers/fm_step.py
+    python3 benches/peers/fm_step_jax.py [SECONDS]
+
+With fewer seconds a size is measured for a shorter time.
 """
 
 import statistics
+import sys
 import time
 
 import jax
@@ -17,7 +19,6 @@ import optax
 
 DIMENSION = 2
 SIZES = [(256, 64, 3), (256, 256, 3), (4096, 64, 3), (4096, 512, 4)]
-SECONDS = 4.0
 
 
 def initial(key, widths):
@@ -38,7 +39,7 @@ def velocity(parameters, t, x):
     return h @ weight + bias
 
 
-def measure(batch, hidden, layers):
+def measure(seconds, batch, hidden, layers):
     key = jax.random.PRNGKey(0)
     parameters = initial(key, [DIMENSION + 1] + [hidden] * layers + [DIMENSION])
     data = jax.random.normal(key, (batch, DIMENSION))
@@ -63,7 +64,7 @@ def measure(batch, hidden, layers):
         parameters, state, key, value = step(parameters, state, key)
     jax.block_until_ready(value)
     times, start = [], time.perf_counter()
-    while len(times) < 10 or time.perf_counter() - start < SECONDS:
+    while len(times) < 10 or time.perf_counter() - start < seconds:
         begin = time.perf_counter()
         parameters, state, key, value = step(parameters, state, key)
         jax.block_until_ready((parameters, value))
@@ -72,5 +73,6 @@ def measure(batch, hidden, layers):
 
 
 if __name__ == "__main__":
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
     for size in SIZES:
-        print("jax", *size, f"{measure(*size):.3f} ms", flush=True)
+        print("jax", *size, f"{measure(seconds, *size):.3f} ms", flush=True)
