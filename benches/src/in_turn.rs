@@ -89,11 +89,16 @@ fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
 }
 
 /// Whether this run of a criterion file is meant to measure: `cargo bench`
-/// says `--bench`, while `cargo test` and `-- --test` only try each program.
+/// says `--bench`, while `cargo test` and `-- --test` only try each program,
+/// and `--profile-time` wants a profiler to see one program alone. A filter on
+/// the command line chooses among criterion's programs, not among these.
 #[must_use]
 pub fn measuring() -> bool {
     let given = |name: &str| std::env::args().any(|a| a == name);
-    given("--bench") && !given("--test") && !given("--list")
+    given("--bench")
+        && !["--test", "--list", "--profile-time"]
+            .into_iter()
+            .any(given)
 }
 
 /// Measures in turn and prints a line for each program, if this run is meant
