@@ -4,9 +4,10 @@ x0 ~ N(0, I), t ~ U[0, 1), x_t = (1 - t) x0 + t x1, an MLP [D + 1 -> H x L -> D]
 with SiLU, loss mean((v(t, x_t) - (x1 - x0))^2), its gradient, Adam 1e-3; f32, D = 2.
 Prints one line for each size: `jax BATCH HIDDEN LAYERS MEDIAN ms`.
 
-    python3 benches/peers/fm_step_jax.py [SECONDS]
+    python3 benches/peers/fm_step_jax.py [SECONDS] [wall|processor]
 
-With fewer seconds a size is measured for a shorter time.
+With fewer seconds a size is measured for a shorter time. `processor` gives the time all
+threads of the process spent on a processor, which on a shared machine is what can be compared.
 """
 
 import statistics
@@ -39,7 +40,7 @@ def velocity(parameters, t, x):
     return h @ weight + bias
 
 
-def measure(seconds, batch, hidden, layers):
+def measure(seconds, clock, batch, hidden, layers):
     key = jax.random.PRNGKey(0)
     parameters = initial(key, [DIMENSION + 1] + [hidden] * layers + [DIMENSION])
     data = jax.random.normal(key, (batch, DIMENSION))
@@ -65,14 +66,15 @@ def measure(seconds, batch, hidden, layers):
     jax.block_until_ready(value)
     times, start = [], time.perf_counter()
     while len(times) < 10 or time.perf_counter() - start < seconds:
-        begin = time.perf_counter()
+        begin = clock()
         parameters, state, key, value = step(parameters, state, key)
         jax.block_until_ready((parameters, value))
-        times.append(time.perf_counter() - begin)
+        times.append(clock() - begin)
     return statistics.median(times) * 1e3
 
 
 if __name__ == "__main__":
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
+    clock = time.process_time if "processor" in sys.argv[2:] else time.perf_counter
     for size in SIZES:
-        print("jax", *size, f"{measure(seconds, *size):.3f} ms", flush=True)
+        print("jax", *size, f"{measure(seconds, clock, *size):.3f} ms", flush=True)

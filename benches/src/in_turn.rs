@@ -8,7 +8,7 @@
 //! gives to others in between does not count, so a program must not have
 //! threads of its own.
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::clock::Clock;
 use std::time::{Duration, Instant};
 
 /// A program with its name.
@@ -62,17 +62,11 @@ pub fn in_turn(budget: Duration, contenders: &mut [Contender<'_>]) -> Vec<Line> 
 
 /// Seconds of one run, from `repeats` of them.
 fn seconds(program: &mut dyn FnMut(), repeats: u32) -> f64 {
-    let begin = processor_seconds();
+    let begin = Clock::Thread.seconds();
     for _ in 0..repeats {
         program();
     }
-    (processor_seconds() - begin) / f64::from(repeats)
-}
-
-/// Time this thread has spent on a processor.
-fn processor_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
+    (Clock::Thread.seconds() - begin) / f64::from(repeats)
 }
 
 /// How many runs fill the shortest time worth measuring.
