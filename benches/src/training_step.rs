@@ -6,9 +6,12 @@
 //! its gradient, and Adam with rate 1e-3; `f32`, `D = 2`.
 
 use autograd::{
-    Adam, AdamConfig, Algebra, Cpu, Draw, Mlp, Philox, Tensor, TimeFeatures, Unary, Var,
-    sum_over_shards, value_and_grad,
+    Adam, AdamConfig, Cpu, Draw, Mlp, Philox, Tensor, TimeFeatures, Unary, Var, sum_over_shards,
+    value_and_grad,
 };
+use fm::objective::{Particles, loss_sum};
+use std::fmt;
+use std::ops::Range;
 
 /// The size of a step.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,12 @@ pub struct Size {
     pub hidden: usize,
     /// Number of hidden layers.
     pub layers: usize,
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.batch, self.hidden, self.layers)
+    }
 }
 
 /// The four sizes of the race.
@@ -57,17 +66,6 @@ pub struct TrainingStep {
     data: Tensor<Cpu<f32>>,
 }
 
-/// `Σ (v(t, x_t) − (x1 − x0))²` over rows and coordinates.
-pub fn loss_sum<A: Algebra>(
-    net: &Mlp<A>,
-    t: &Tensor<A>,
-    x0: &Tensor<A>,
-    x1: &Tensor<A>,
-) -> Tensor<A> {
-    let xt = (1.0 - t) * x0 + t * x1;
-    (net.velocity(t, &xt) - (x1 - x0)).square().sum()
-}
-
 impl TrainingStep {
     /// A fresh network and a fixed batch of normal data.
     #[must_use]
@@ -87,38 +85,76 @@ impl TrainingStep {
         }
     }
 
+    /// The network as it stands.
+    #[must_use]
+    pub fn net(&self) -> &Mlp<Cpu<f32>> {
+        &self.net
+    }
+
     /// Rows of a shard: it depends on the batch alone.
     #[must_use]
     pub fn shard_rows(&self) -> usize {
         (self.size.batch / 8).clamp(128, 512)
     }
 
-    /// One step; returns the loss.
-    pub fn step(&mut self) -> f32 {
-        let batch = self.size.batch;
-        let step = self.adam.steps as u32;
+    /// What the sum of squares is multiplied by to be the mean over samples
+    /// and coordinates.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        1.0 / (self.size.batch * DIMENSION) as f64
+    }
+
+    /// Noise and times of the next step, and the data, for some rows.
+    #[must_use]
+    pub fn particles(&self, rows: Range<usize>) -> Particles<Cpu<f32>> {
         let draw = |stream| Draw {
             seed: 1,
             stream,
-            step,
+            step: self.adam.steps as u32,
         };
-        let (net, data) = (&self.net, &self.data);
-        let (loss, gradient) = sum_over_shards(batch, self.shard_rows(), |rows| {
-            let first = rows.start as u64;
-            let mut x0 = vec![0.0; rows.len() * DIMENSION];
-            Philox::normal_f32(draw(0), first * DIMENSION as u64, &mut x0);
-            let mut t = vec![0.0; rows.len()];
-            Philox::uniform_f32(draw(1), first, &mut t);
-            let x0 = Tensor::constant(&Tensor::new(&[rows.len(), DIMENSION], x0));
-            let t = Tensor::constant(&Tensor::new(&[rows.len(), 1], t));
-            let x1 = Tensor::constant(&data.slice(0, rows.start, rows.len()));
-            let mean = 1.0 / (batch * DIMENSION) as f64;
-            value_and_grad(
-                |net: &Mlp<Var<Cpu<f32>>>| mean * loss_sum(net, &t, &x0, &x1),
-                net,
-            )
+        let (first, count) = (rows.start as u64, rows.len());
+        let mut x0 = vec![0.0; count * DIMENSION];
+        Philox::normal_f32(draw(0), first * DIMENSION as u64, &mut x0);
+        let mut t = vec![0.0; count];
+        Philox::uniform_f32(draw(1), first, &mut t);
+        Particles {
+            t: Tensor::new(&[count, 1], t),
+            x0: Tensor::new(&[count, DIMENSION], x0),
+            x1: self.data.slice(0, rows.start, count),
+            thickness: None,
+        }
+    }
+
+    /// The part of the mean loss that these particles make, and its gradient.
+    #[must_use]
+    pub fn loss_and_gradient(
+        &self,
+        particles: &Particles<Cpu<f32>>,
+    ) -> (Tensor<Cpu<f32>>, Mlp<Cpu<f32>>) {
+        let constant = Tensor::<Var<Cpu<f32>>>::constant;
+        let particles = Particles {
+            t: constant(&particles.t),
+            x0: constant(&particles.x0),
+            x1: constant(&particles.x1),
+            thickness: None,
+        };
+        value_and_grad(
+            |net: &Mlp<_>| self.mean() * loss_sum(|t, x| net.velocity(t, x), &particles),
+            &self.net,
+        )
+    }
+
+    /// Moves the parameters one step of Adam against the gradient.
+    pub fn descend(&mut self, gradient: &Mlp<Cpu<f32>>) {
+        self.adam.step(&mut self.net, gradient, 1e-3);
+    }
+
+    /// One step; returns the loss.
+    pub fn step(&mut self) -> f32 {
+        let (loss, gradient) = sum_over_shards(self.size.batch, self.shard_rows(), |rows| {
+            self.loss_and_gradient(&self.particles(rows))
         });
-        self.adam.step(&mut self.net, &gradient, 1e-3);
+        self.descend(&gradient);
         loss.item()
     }
 }

@@ -4,11 +4,14 @@ x0 ~ N(0, I), t ~ U[0, 1), x_t = (1 - t) x0 + t x1, an MLP [D + 1 -> H x L -> D]
 with SiLU, loss mean((v(t, x_t) - (x1 - x0))^2), its gradient, Adam 1e-3; f32, D = 2.
 Prints one line for each size: `jax BATCH HIDDEN LAYERS MEDIAN ms`.
 
-    python3 -m venv .venv && .venv/bin/pip install jax optax
-    .venv/bin/python benches/peers/fm_step.py
+    python3 benches/peers/fm_step_jax.py [SECONDS] [wall|processor]
+
+With fewer seconds a size is measured for a shorter time. `processor` gives the time all
+threads of the process spent on a processor, which on a shared machine is what can be compared.
 """
 
 import statistics
+import sys
 import time
 
 import jax
@@ -17,7 +20,6 @@ import optax
 
 DIMENSION = 2
 SIZES = [(256, 64, 3), (256, 256, 3), (4096, 64, 3), (4096, 512, 4)]
-SECONDS = 4.0
 
 
 def initial(key, widths):
@@ -38,7 +40,7 @@ def velocity(parameters, t, x):
     return h @ weight + bias
 
 
-def measure(batch, hidden, layers):
+def measure(seconds, clock, batch, hidden, layers):
     key = jax.random.PRNGKey(0)
     parameters = initial(key, [DIMENSION + 1] + [hidden] * layers + [DIMENSION])
     data = jax.random.normal(key, (batch, DIMENSION))
@@ -63,14 +65,16 @@ def measure(batch, hidden, layers):
         parameters, state, key, value = step(parameters, state, key)
     jax.block_until_ready(value)
     times, start = [], time.perf_counter()
-    while len(times) < 10 or time.perf_counter() - start < SECONDS:
-        begin = time.perf_counter()
+    while len(times) < 10 or time.perf_counter() - start < seconds:
+        begin = clock()
         parameters, state, key, value = step(parameters, state, key)
         jax.block_until_ready((parameters, value))
-        times.append(time.perf_counter() - begin)
+        times.append(clock() - begin)
     return statistics.median(times) * 1e3
 
 
 if __name__ == "__main__":
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
+    clock = time.process_time if "processor" in sys.argv[2:] else time.perf_counter
     for size in SIZES:
-        print("jax", *size, f"{measure(*size):.3f} ms", flush=True)
+        print("jax", *size, f"{measure(seconds, clock, *size):.3f} ms", flush=True)
