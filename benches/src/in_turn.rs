@@ -123,22 +123,20 @@ mod tests {
     }
 
     #[test]
-    fn twice_the_work_takes_about_twice_the_time() {
-        let work = |n: u64| {
-            let sum = (0..n).fold(0u64, |s, i| std::hint::black_box(s ^ i));
-            std::hint::black_box(sum);
-        };
+    fn every_round_runs_every_program() {
+        let (mut first, mut second) = (0u64, 0u64);
         let lines = in_turn(
-            Duration::from_millis(100),
+            Duration::ZERO,
             &mut [
-                ("once", &mut || work(200_000)),
-                ("twice", &mut || work(400_000)),
+                ("first", &mut || first += 1),
+                ("second", &mut || second += 1),
             ],
         );
+        assert_eq!(
+            lines.iter().map(|l| l.rounds).collect::<Vec<_>>(),
+            [FEWEST_ROUNDS; 2]
+        );
         assert_eq!(lines[0].over_first, [1.0; 3]);
-        assert!(lines[1].rounds >= FEWEST_ROUNDS);
-        // Wide bounds: this is not a test of the machine.
-        let ratio = lines[1].over_first[1];
-        assert!((1.2..3.5).contains(&ratio), "{ratio}");
+        assert!(first.min(second) >= FEWEST_ROUNDS as u64);
     }
 }
