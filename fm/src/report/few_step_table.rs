@@ -15,10 +15,11 @@ const EXPLANATION: &str = "<p>Flow matching is often said to need fewer steps th
     belongs to the path: 0 is perfectly straight. The <em>energy excess</em> (MT.4) is the kinetic \
     energy the flow spends beyond the least that any flow from this noise to these data could, \
     relative to it: straight ways that cross nobody else&#39;s spend the least.</p>\
-    <p>Straighter does not always mean fewer steps. At a few evaluations Euler may well do better on \
-    the diffusion path, whose ways bend more but whose velocity is spread over time differently: what \
-    counts for a solver is how fast the velocity changes along the way, not how far the way is from \
-    its chord. Read the map error, row by row, before you believe either side.</p>";
+    <p>Straighter does not always mean fewer steps. On the diffusion path particles start \
+    at rest and come to rest, and what Euler loses while they speed up it wins back while they slow \
+    down; on the straight path they arrive at full speed, and nearly all of the error stays. Methods of \
+    higher order do not see this difference. The book computes both sides, in its chapter on what is \
+    not literally true. Read the map error, row by row, before you believe either side.</p>";
 
 /// Samples of one solver on one path.
 #[derive(Clone, Debug, PartialEq)]
