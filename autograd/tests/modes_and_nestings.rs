@@ -401,3 +401,25 @@ fn hutchinsons_estimate_is_the_quadratic_form_of_the_jacobian() {
     let (_, exact) = divergence(field, &x);
     assert_eq!(exact.to_vec(), [9.0]);
 }
+
+/// A value may be finite where its derivative is not: `√x` at 0.
+#[test]
+fn a_tangent_that_is_not_finite_is_not_overlooked() {
+    let seen = |x: f64| {
+        let mut seen = None;
+        jvp(
+            |x| {
+                let y = x.sqrt();
+                seen = Some((y.all_finite(), y.stop().all_finite()));
+                y
+            },
+            &scalar(x),
+            &scalar(1.0),
+        );
+        seen.expect("called")
+    };
+    assert_eq!(seen(4.0), (true, true));
+    assert_eq!(seen(0.0), (false, true));
+    assert_eq!(seen(-1.0), (false, false));
+    assert!(!scalar(f64::NAN).all_finite());
+}
