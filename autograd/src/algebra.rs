@@ -49,6 +49,8 @@ impl Transpose {
 pub enum Compare {
     /// `a < b`.
     Less,
+    /// `a ≤ b`.
+    LessEqual,
     /// `a = b`.
     Equal,
 }

@@ -204,6 +204,7 @@ impl<F: Real> Algebra for Cpu<F> {
         let holds = |(x, y): (&F, &F)| {
             let holds = match op {
                 Compare::Less => x < y,
+                Compare::LessEqual => x <= y,
                 Compare::Equal => x == y,
             };
             if holds { F::one() } else { F::zero() }
