@@ -3,7 +3,7 @@
 //!
 //! ```math
 //! \psi^{(n)}(x) = \frac{\mathrm d^{n+1}}{\mathrm dx^{n+1}} \ln\Gamma(x), \qquad
-//! \psi^{(n)}(x) = \psi^{(n)}(x + 1) - (-1)^n \frac{n!}{x^{n+1}} \tag{AD.14}
+//! \psi^{(n)}(x) = \psi^{(n)}(x + 1) - (-1)^n \frac{n!}{x^{n+1}} \tag{AD.16}
 //! ```
 //!
 //! Each is the slope of the one before, so the family is closed under
@@ -18,11 +18,11 @@ pub(crate) fn ln_gamma(x: f64) -> f64 {
 
 /// `ψ⁽ⁿ⁾(x)` for `x ≥ 0` (`n = 0`: digamma, 1: trigamma).
 ///
-/// The recurrence (AD.14) carries the argument to where the asymptotic series
+/// The recurrence (AD.16) carries the argument to where the asymptotic series
 ///
 /// ```math
 /// \psi^{(n)}(x) \sim (-1)^{n+1} \Bigl( \frac{(n-1)!}{x^n} + \frac{n!}{2x^{n+1}}
-/// + \sum_{k \ge 1} B_{2k} \frac{(2k+n-1)!}{(2k)!\,x^{2k+n}} \Bigr) \tag{AD.15}
+/// + \sum_{k \ge 1} B_{2k} \frac{(2k+n-1)!}{(2k)!\,x^{2k+n}} \Bigr) \tag{AD.17}
 /// ```
 ///
 /// (for `n = 0` with `−ln x` in place of the first term) reaches the last place:
@@ -45,7 +45,7 @@ pub(crate) fn polygamma(n: u8, x: f64) -> f64 {
         } else {
             ratio
         };
-        series += BERNOULLI[k as usize - 1] * of_order / z.powi(2 * k + order); // (AD.15)
+        series += BERNOULLI[k as usize - 1] * of_order / z.powi(2 * k + order); // (AD.17)
     }
     series += 0.5 * factorial(order) / z.powi(order + 1);
     series += match n {
@@ -54,7 +54,7 @@ pub(crate) fn polygamma(n: u8, x: f64) -> f64 {
     };
     let mut sum = 0.0;
     for i in (0..carried as i32).rev() {
-        sum += (x + f64::from(i)).powi(-order - 1); // (AD.14)
+        sum += (x + f64::from(i)).powi(-order - 1); // (AD.16)
     }
     let sign = if n % 2 == 0 { -1.0 } else { 1.0 };
     sign * (series + factorial(order) * sum)

@@ -65,7 +65,7 @@ pub use dual::Dual;
 pub use ema::Ema;
 pub use finite::trap_non_finite;
 pub use index::Index;
-pub use linear::{End, Linear};
+pub use linear::{End, Linear, Windows};
 pub use nn::{Dense, Mlp, TimeFeatures};
 pub use philox::{Draw, Philox};
 pub use pointwise::{Binary, Unary};
