@@ -1,6 +1,7 @@
 //! The program `flowgrad`: verify the equations, take the tour.
 
 mod few_steps;
+mod info;
 mod sample;
 mod table;
 mod tour;
@@ -51,6 +52,7 @@ enum Command {
         #[arg(long, value_name = "TAG")]
         plant: Option<String>,
     },
+    Info(info::Info),
     Train(train::Train),
     Sample(sample::Sample),
     /// Sample eight Gaussians with every solver, with exact fields.
@@ -109,6 +111,13 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
             few_steps::measure(count, seed)?.print();
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Info(info)) => Ok(match info.run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                eprintln!("flowgrad: {reason}");
+                ExitCode::from(2)
+            }
+        }),
         Some(Command::Train(train)) => train.run().map(|()| ExitCode::SUCCESS),
         Some(Command::Sample(sample)) => sample.run().map(|()| ExitCode::SUCCESS),
         None => tour::take(),
