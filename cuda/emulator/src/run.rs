@@ -138,13 +138,12 @@ pub(crate) fn launch(
 ) -> Result<(), Fault> {
     let (memory, stacks) = device;
     stacks.reserve(extents.block.iter().product::<u32>() as usize);
-    let (begin, end) = kernel.shared();
     let launch = Launch {
         kernel,
         arguments: arguments.as_mut_ptr(),
         memory: RefCell::new(memory),
         stacks: RefCell::new(stacks),
-        shared: RefCell::new(Watched::new(begin, end - begin)),
+        shared: RefCell::default(),
         shim: kernel.shim().cast(),
         number,
         extents,
@@ -206,6 +205,8 @@ impl<'a> Block<'a> {
         let (begin, end) = self.launch.kernel.shared();
         // SAFETY: the library's section for shared memory; all bits set are NaN.
         unsafe { (begin as *mut u8).write_bytes(0xFF, end - begin) };
+        // And it is the block's own: what other blocks did in it is nothing.
+        *self.launch.shared.borrow_mut() = Watched::new(begin, end - begin);
         // SAFETY: the shim's variables, which no other code uses now.
         unsafe { (*self.launch.shim).block = self.at };
         RUNNING.set(ptr::from_ref(self).cast());
