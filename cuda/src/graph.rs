@@ -28,22 +28,24 @@ impl fmt::Debug for Graph {
 }
 
 impl Device {
-    /// Runs `work` once for real, and then records it.
+    /// Runs `work` once for real, and then records it. With the graph comes
+    /// what the recorded run returned: buffers into which each replay writes.
     ///
     /// The first run compiles what is to be compiled and fills the pool, for
     /// while a graph is recorded nothing can be allocated, copied to or from
-    /// the host, or waited for. No other thread may use the device meanwhile.
+    /// the host, or waited for. What it returns is dropped. No other thread
+    /// may use the device meanwhile.
     ///
     /// # Errors
     /// If the work fails, or does what no graph can.
-    pub fn record(
+    pub fn record<T>(
         &self,
-        mut work: impl FnMut() -> Result<(), CudaError>,
-    ) -> Result<Graph, CudaError> {
+        mut work: impl FnMut() -> Result<T, CudaError>,
+    ) -> Result<(Graph, T), CudaError> {
         // The recording keeps every block it touches, so this run does too:
         // the pool then holds as many as the recording asks for.
         self.begin_keeping();
-        let rehearsed = work();
+        let rehearsed = work().map(drop);
         drop(self.end_keeping());
         rehearsed?;
         self.synchronize()?;
@@ -57,14 +59,13 @@ impl Device {
         let kept = self.end_keeping();
         self.set_recording(false);
         let graph = self.stream().end_capture(CUgraphInstantiate_flags(0));
-        recorded?;
+        let out = recorded?;
         match graph.doing("recording a graph")? {
-            Some(graph) => Ok(Graph { graph, kept }),
-            None => Err(CudaError::mismatch(
-                "record",
-                "no work",
-                "work on the device",
-            )),
+            Some(graph) => Ok((Graph { graph, kept }, out)),
+            None => {
+                let expected = "work on the device";
+                Err(CudaError::mismatch("record", "no work", expected))
+            }
         }
     }
 }

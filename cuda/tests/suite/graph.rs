@@ -67,7 +67,7 @@ fn fifty_replays_have_the_bits_of_fifty_steps() {
     }
     let mut recorded = Step::new(&device);
     // The step before is the first of the fifty.
-    let graph = device
+    let (graph, ()) = device
         .record(|| recorded.run())
         .expect("it can be recorded");
     let allocations = device.pool().driver_allocations;
@@ -83,7 +83,7 @@ fn fifty_replays_have_the_bits_of_fifty_steps() {
 fn memory_of_a_graph_is_used_by_nobody_else() {
     let device = device_with(Memory::Pooled);
     let mut step = Step::new(&device);
-    let graph = device.record(|| step.run()).expect("it can be recorded");
+    let (graph, ()) = device.record(|| step.run()).expect("it can be recorded");
     // As many blocks as there may be temporaries, all overwritten.
     let others: Vec<_> = (0..8).map(|_| device.upload(&[f32::NAN; 4])).collect();
     graph.replay().expect("it replays");
