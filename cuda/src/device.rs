@@ -32,7 +32,8 @@ pub struct Device {
 struct Inner {
     facts: DeviceFacts,
     architecture: String,
-    functions: Mutex<HashMap<(u64, String), Arc<Function>>>,
+    /// By the hash of their text, and by name.
+    functions: Mutex<HashMap<u64, HashMap<String, Arc<Function>>>>,
     /// What a recorded graph must keep alive; `None` when none is recorded.
     kept: Mutex<Option<Vec<Arc<Block>>>>,
     pool: Arc<Pool>,
@@ -330,10 +331,10 @@ impl Device {
 
     /// A kernel of a text; compiled and loaded once.
     fn function(&self, source: &Source, kernel: &str) -> Result<Arc<Function>, CudaError> {
-        let key = (source.hash(), kernel.to_owned());
         let functions = self.inner.functions.lock();
         let mut functions = functions.unwrap_or_else(PoisonError::into_inner);
-        if let Some(function) = functions.get(&key) {
+        let functions = functions.entry(source.hash()).or_default();
+        if let Some(function) = functions.get(kernel) {
             return Ok(function.clone());
         }
         let compiled = compile(source, self.architecture())?;
@@ -344,7 +345,7 @@ impl Device {
         let function = function.doing("looking a kernel up by its name")?;
         let sizes = argument_sizes(&function);
         let function = Arc::new(Function { function, sizes });
-        functions.insert(key, function.clone());
+        functions.insert(kernel.to_owned(), function.clone());
         Ok(function)
     }
 

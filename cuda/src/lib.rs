@@ -21,6 +21,7 @@
 //! 2. `device.rs`, `pool.rs`: memory and launches.
 //! 3. `source.rs`, `compile.rs`: from text to machine code.
 //! 4. `product.rs`, `graph.rs`: cuBLAS, and recorded work.
+//! 5. `kernels/`: each a `.cu` file to study, with the function that launches it.
 
 mod choice;
 #[cfg(feature = "cuda")]
@@ -31,6 +32,8 @@ mod error;
 mod found;
 #[cfg(feature = "cuda")]
 mod graph;
+#[cfg(feature = "cuda")]
+mod kernels;
 #[cfg(feature = "cuda")]
 mod libraries;
 #[cfg(feature = "cuda")]
@@ -51,6 +54,18 @@ pub use error::CudaError;
 pub use found::{DeviceFacts, Found, Version};
 #[cfg(feature = "cuda")]
 pub use graph::Graph;
+#[cfg(feature = "cuda")]
+pub use kernels::{
+    adamw::{Adamw, AdamwConfig},
+    dense::{Activation, Linear, LinearPull, LinearVersion, linear_silu, linear_silu_pull},
+    flow_batch::{FlowBatch, FlowSource, FlowStreams, FlowVersion, Law, Sequence, random},
+    matmul::{MatmulVersion, matmul_lesson},
+    places::{Places, ScatterVersion, gather, scatter_add},
+    reduce::{SumVersion, column_sums, sum, sum_axis},
+    softmax::{SoftmaxVersion, softmax},
+    sources,
+    unfold::{ImageWindows, convolve, fold, unfold},
+};
 #[cfg(feature = "cuda")]
 pub use pool::{Memory, PoolCounts};
 #[cfg(feature = "cuda")]

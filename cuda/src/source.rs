@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 pub struct Source {
     name: String,
     text: String,
+    hash: u64,
 }
 
 impl Source {
@@ -21,9 +22,13 @@ impl Source {
         for (file, content) in files {
             write!(text, "#line 1 \"{file}\"\n{content}\n").expect("a string grows");
         }
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         Source {
             name: name.to_owned(),
             text,
+            hash,
         }
     }
 
@@ -42,10 +47,7 @@ impl Source {
     /// The 64-bit hash of Fowler, Noll and Vo (FNV-1a) of the text.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        let bytes = self.text.bytes();
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        self.hash
     }
 }
 

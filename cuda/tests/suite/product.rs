@@ -1,41 +1,8 @@
 //! cuBLAS with row-major matrices, against the definition in `f64`.
 
+use crate::oracle::{close, numbers, product, product_bound};
 use crate::place::device;
 use cuda::{Factor, Precision, matmul};
-
-/// Numbers without a pattern, in (−1, 1).
-pub(crate) fn numbers(n: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
-    (0..n)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / 8_388_608.0 - 1.0
-        })
-        .collect()
-}
-
-/// `|found − exact| ≤ bound`, and false for NaN.
-pub(crate) fn close(found: &[f32], exact: &[f64], bound: f64) {
-    assert_eq!(found.len(), exact.len());
-    for (i, (&found, &exact)) in found.iter().zip(exact).enumerate() {
-        let error = (f64::from(found) - exact).abs();
-        assert!(error <= bound, "{i}: {found} for {exact}, bound {bound:e}");
-    }
-}
-
-/// One product by its definition; `at(matrix, row, column)` reads a factor.
-pub(crate) fn defined(
-    [m, n, k]: [usize; 3],
-    a: impl Fn(usize, usize) -> f32,
-    b: impl Fn(usize, usize) -> f32,
-) -> Vec<f64> {
-    let element = |row, column| {
-        let products = (0..k).map(|i| f64::from(a(row, i)) * f64::from(b(i, column)));
-        products.sum::<f64>()
-    };
-    let places = (0..m).flat_map(|row| (0..n).map(move |column| (row, column)));
-    places.map(|(row, column)| element(row, column)).collect()
-}
 
 #[test]
 fn every_transposition_of_row_major_factors() {
@@ -67,16 +34,14 @@ fn every_transposition_of_row_major_factors() {
                         let place = at * row + if t { r } else { c };
                         x[stack * rows * columns + place]
                     };
-                    defined(
+                    product(
                         mnk,
                         |r, c| read(&a, ta, m, k, r, c),
                         |r, c| read(&b, tb, k, n, r, c),
                     )
                 })
                 .collect();
-            // k products below 1, each rounded, and k sums of at most k.
-            let bound = 2.0 * (k * k) as f64 * f64::from(f32::EPSILON);
-            close(&c, &exact, bound);
+            close(&c, &exact, product_bound(k));
         }
     }
 }
@@ -92,7 +57,7 @@ fn tf32_is_coarser_but_within_its_bits() {
         let c = matmul(fa, fb, 1, mnk, precision);
         c.and_then(|c| c.download()).expect("no fault")
     };
-    let exact = defined(mnk, |r, c| a[r * k + c], |r, c| b[r * n + c]);
+    let exact = product(mnk, |r, c| a[r * k + c], |r, c| b[r * n + c]);
     // Two factors rounded to 11 bits, k products below 1.
     close(
         &multiply(Precision::Tf32),
