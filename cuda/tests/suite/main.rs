@@ -6,6 +6,7 @@ mod convolution;
 mod dense;
 mod device;
 mod flow_batch;
+mod formula;
 mod graph;
 mod oracle;
 mod place;
