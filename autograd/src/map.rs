@@ -9,7 +9,7 @@
 //! \dot y = \sum_i M_i\,\dot x_i, \qquad \bar x_i = M_i^{\mathsf T}\,\bar y \tag{AD.3}
 //! ```
 
-use crate::algebra::{Algebra, Compare, Transpose};
+use crate::algebra::{Algebra, Transpose};
 use crate::linear::Linear;
 use crate::pointwise::{Binary, Function, SlopeKind, Unary, UnaryVisitor};
 use crate::tensor::Tensor;
@@ -50,6 +50,15 @@ pub(crate) enum Map<A: Algebra> {
         x: Tensor<A>,
         y: Tensor<A>,
     },
+    /// `v ↦ ∂f/∂a ∘ v` or `v ↦ ∂f/∂b ∘ v` of a function of two numbers, the
+    /// slope being computed when it is needed.
+    Partial {
+        op: Binary,
+        side: Side,
+        a: Tensor<A>,
+        b: Tensor<A>,
+        y: Tensor<A>,
+    },
     /// `v ↦ op(v)·op(b)` for the left factor, `v ↦ op(a)·op(v)` for the right.
     Matmul {
         variable: Side,
@@ -57,6 +66,8 @@ pub(crate) enum Map<A: Algebra> {
         ta: Transpose,
         tb: Transpose,
     },
+    /// `v ↦ Σ w ∘ v` along an axis, which keeps extent 1.
+    Contraction { weights: Tensor<A>, axis: usize },
     /// `v` where its side of the mask was chosen, else 0. Not a product with
     /// the mask: `0·∞` would be NaN.
     Select { mask: Tensor<A::Base>, side: Side },
@@ -72,10 +83,14 @@ impl<A: Algebra> Map<A> {
             Map::Linear(l) => v.linear(l),
             Map::Diagonal(d) => d * v,
             Map::Slope { op, x, y } => Tensor(A::chain(*op, v.0, &x.0, &y.0)),
+            Map::Partial { op, side, a, b, y } => {
+                op.slope(*side, a.clone(), b.clone(), y.clone()) * v
+            }
             #[rustfmt::skip]
             Map::Matmul { variable: Side::Left, other, ta, tb } => v.matmul_with(*ta, other, *tb),
             #[rustfmt::skip]
             Map::Matmul { variable: Side::Right, other, ta, tb } => other.matmul_with(*ta, &v, *tb),
+            Map::Contraction { weights, axis } => (weights * v).sum_axis_keep(*axis),
             Map::Select { mask, side } => chosen(mask, *side, &v),
             Map::Custom(m) => m.push(v),
         }
@@ -91,11 +106,14 @@ impl<A: Algebra> Map<A> {
                 ta,
                 tb,
             } => pull_matmul(*variable, other, *ta, *tb, &w),
+            Map::Contraction { weights, .. } => weights * w,
             Map::Custom(m) => m.pull(w), // (AD.3)
             // Diagonal maps are their own transposes.
-            Map::Identity | Map::Diagonal(_) | Map::Slope { .. } | Map::Select { .. } => {
-                self.push(w) // (AD.1)
-            }
+            Map::Identity
+            | Map::Diagonal(_)
+            | Map::Slope { .. }
+            | Map::Partial { .. }
+            | Map::Select { .. } => self.push(w), // (AD.1)
         }
     }
 }
@@ -159,20 +177,23 @@ pub(crate) fn of_binary<A: Algebra>(
         (Binary::Sub, Side::Right) => Map::Linear(Linear::Scale(-1.0)),
         (Binary::Mul, Side::Left) => Map::Diagonal(b.clone()),
         (Binary::Mul, Side::Right) => Map::Diagonal(a.clone()),
-        (Binary::Div, Side::Left) => Map::Diagonal(b.recip()),
-        (Binary::Div, Side::Right) => Map::Diagonal(-(y / b)),
-        (Binary::Maximum, Side::Left) => Map::Diagonal(share_of_greater(a, b)),
-        (Binary::Maximum, Side::Right) => Map::Diagonal(share_of_greater(b, a)),
-        (Binary::Minimum, Side::Left) => Map::Diagonal(share_of_greater(b, a)),
-        (Binary::Minimum, Side::Right) => Map::Diagonal(share_of_greater(a, b)),
+        _ => Map::Partial {
+            op,
+            side,
+            a: a.clone(),
+            b: b.clone(),
+            y: y.clone(),
+        },
     }
 }
 
-/// 1 where `winner > loser`, ½ at a tie, else 0.
-fn share_of_greater<A: Algebra>(winner: &Tensor<A>, loser: &Tensor<A>) -> Tensor<A> {
-    let wins = Tensor(A::compare(Compare::Less, &loser.0, &winner.0));
-    let ties = Tensor(A::compare(Compare::Equal, &winner.0, &loser.0));
-    Tensor::constant(&(wins + 0.5 * ties))
+/// The derivative of `y = max xᵢ` along an axis: those that reach it share the
+/// slope equally, which is a subgradient.
+pub(crate) fn of_max<A: Algebra>(x: &Tensor<A>, y: &Tensor<A>, axis: usize) -> Map<A> {
+    let reached = x.stop().eq(&y.stop());
+    let share = &reached / reached.sum_axis_keep(axis);
+    let weights = Tensor::constant(&share);
+    Map::Contraction { weights, axis }
 }
 
 /// The derivative of a matrix product by one of its factors.

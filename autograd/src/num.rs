@@ -8,188 +8,222 @@
 //! methods would shadow the ones users call on a tensor.
 //!
 //! NaN propagates through every function here, the selections included.
+//!
+//! In `f32` the functions that networks are made of are polynomials that a
+//! compiler can turn into vector instructions; the others are computed in `f64`
+//! and rounded once. In `f64` they are the platform's, and `erf`, `erfc` and
+//! `ln_gamma` those of the crate `libm`.
 
 use crate::algebra::Algebra;
 use crate::cpu::polynomial;
+use crate::gamma;
+use crate::pointwise::Unary;
 use crate::tensor::Tensor;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// A number, or an array of numbers that behaves like one.
-pub(crate) trait Num:
-    Clone
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-    + Neg<Output = Self>
-{
-    /// `x + c`.
-    fn plus(self, c: f64) -> Self;
-    /// `c·x`.
-    fn times(self, c: f64) -> Self;
-    /// `1/x`.
-    fn recip(self) -> Self;
-    /// `x²`.
-    fn square(self) -> Self;
-    /// `√x`.
-    fn sqrt(self) -> Self;
-    /// `eˣ`.
-    fn exp(self) -> Self;
-    /// `ln x`.
-    fn ln(self) -> Self;
-    /// `sin x`.
-    fn sin(self) -> Self;
-    /// `cos x`.
-    fn cos(self) -> Self;
-    /// `tanh x`.
-    fn tanh(self) -> Self;
-    /// `1/(1 + e⁻ˣ)`.
-    fn sigmoid(self) -> Self;
-    /// `ln(1 + eˣ)`.
-    fn softplus(self) -> Self;
-    /// `xⁿ`.
-    fn powi(self, n: i32) -> Self;
-    /// `|x|`.
-    fn abs(self) -> Self;
-    /// −1, 0 or 1.
-    fn sign(self) -> Self;
-    /// 1 where `x > 0`, else 0.
-    fn step(self) -> Self;
-    /// `x` where `x > 0`, else 0.
-    fn relu(self) -> Self;
-    /// The larger of the two.
-    fn maximum(self, other: Self) -> Self;
-    /// The smaller of the two.
-    fn minimum(self, other: Self) -> Self;
-}
+/// Writes the trait, and for each elementary function how a number and how an
+/// array computes it.
+macro_rules! elementary {
+    ($( $(#[$doc:meta])* $name:ident $(($parameter:ident: $type:ty))?: $in_f64:expr, $in_f32:expr, $op:expr; )*) => {
+        /// A number, or an array of numbers that behaves like one.
+        pub(crate) trait Num:
+            Clone
+            + Add<Output = Self>
+            + Sub<Output = Self>
+            + Mul<Output = Self>
+            + Div<Output = Self>
+            + Neg<Output = Self>
+        {
+            /// `x + c`.
+            fn plus(self, c: f64) -> Self;
+            /// `c·x`.
+            fn times(self, c: f64) -> Self;
+            /// The constant `c`, wherever this number lives.
+            fn constant(&self, c: f64) -> Self;
+            /// `then` where `a < b`, else `otherwise`.
+            fn if_less(a: Self, b: Self, then: Self, otherwise: Self) -> Self;
+            /// `then` where `a = b`, else `otherwise`.
+            fn if_equal(a: Self, b: Self, then: Self, otherwise: Self) -> Self;
+            /// The larger of the two.
+            fn maximum(self, other: Self) -> Self;
+            /// The smaller of the two.
+            fn minimum(self, other: Self) -> Self;
+            /// `aᵇ`.
+            fn pow(self, b: Self) -> Self;
+            /// The angle of the point (`x`, `y`), where `self` is `y`.
+            fn atan2(self, x: Self) -> Self;
+            /// `√(a² + b²)`.
+            fn hypot(self, b: Self) -> Self;
+            $( $(#[$doc])* fn $name(self $(, $parameter: $type)?) -> Self; )*
+        }
 
-/// What `f32` and `f64` share; only the transcendental functions differ.
-macro_rules! num_for_float {
-    ($float:ty, $exp:path, $ln:path, $sin:path, $cos:path, $tanh:path, $sigmoid:path, $ln_1p:path) => {
-        impl Num for $float {
-            #[inline(always)]
-            fn plus(self, c: f64) -> Self {
-                self + c as $float
+        impl Num for f64 {
+            pairs! { f64 }
+            $( #[inline(always)] fn $name(self $(, $parameter: $type)?) -> Self { ($in_f64)(self) } )*
+        }
+
+        impl Num for f32 {
+            pairs! { f32 }
+            $( #[inline(always)] fn $name(self $(, $parameter: $type)?) -> Self { ($in_f32)(self) } )*
+        }
+
+        impl<A: Algebra> Num for Tensor<A> {
+            fn plus(self, c: f64) -> Self { self + c }
+            fn times(self, c: f64) -> Self { self * c }
+            fn constant(&self, c: f64) -> Self { self.full_like(&self.shape(), c) }
+            fn if_less(a: Self, b: Self, then: Self, otherwise: Self) -> Self {
+                Tensor::select(&a.lt(&b), &then, &otherwise)
             }
-            #[inline(always)]
-            fn times(self, c: f64) -> Self {
-                self * c as $float
+            fn if_equal(a: Self, b: Self, then: Self, otherwise: Self) -> Self {
+                Tensor::select(&a.eq(&b), &then, &otherwise)
             }
-            #[inline(always)]
-            fn recip(self) -> Self {
-                1.0 / self
-            }
-            #[inline(always)]
-            fn square(self) -> Self {
-                self * self
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                <$float>::sqrt(self)
-            }
-            #[inline(always)]
-            fn exp(self) -> Self {
-                $exp(self)
-            }
-            #[inline(always)]
-            fn ln(self) -> Self {
-                $ln(self)
-            }
-            #[inline(always)]
-            fn sin(self) -> Self {
-                $sin(self)
-            }
-            #[inline(always)]
-            fn cos(self) -> Self {
-                $cos(self)
-            }
-            #[inline(always)]
-            fn tanh(self) -> Self {
-                $tanh(self)
-            }
-            #[inline(always)]
-            fn sigmoid(self) -> Self {
-                $sigmoid(self)
-            }
-            #[inline(always)]
-            fn softplus(self) -> Self {
-                // max(x, 0) + ln(1 + e^{-|x|}): neither term can overflow.
-                Num::relu(self) + $ln_1p($exp(-self.abs()))
-            }
-            #[inline(always)]
-            fn powi(self, n: i32) -> Self {
-                <$float>::powi(self, n)
-            }
-            #[inline(always)]
-            fn abs(self) -> Self {
-                <$float>::abs(self)
-            }
-            #[inline(always)]
-            fn sign(self) -> Self {
-                // Written with comparisons so that 0 ↦ 0 and NaN ↦ NaN.
-                if self > 0.0 {
-                    1.0
-                } else if self < 0.0 {
-                    -1.0
-                } else {
-                    self
-                }
-            }
-            #[inline(always)]
-            fn step(self) -> Self {
-                if self > 0.0 {
-                    1.0
-                } else if self <= 0.0 {
-                    0.0
-                } else {
-                    self
-                }
-            }
-            #[inline(always)]
-            fn relu(self) -> Self {
-                // "not positive" is asked this way round so that NaN stays NaN.
-                if self <= 0.0 { 0.0 } else { self }
-            }
-            #[inline(always)]
-            fn maximum(self, other: Self) -> Self {
-                if self.is_nan() || self > other {
-                    self
-                } else {
-                    other
-                }
-            }
-            #[inline(always)]
-            fn minimum(self, other: Self) -> Self {
-                if self.is_nan() || self < other {
-                    self
-                } else {
-                    other
-                }
-            }
+            fn maximum(self, other: Self) -> Self { Tensor::maximum(&self, &other) }
+            fn minimum(self, other: Self) -> Self { Tensor::minimum(&self, &other) }
+            fn pow(self, b: Self) -> Self { Tensor::pow(&self, &b) }
+            fn atan2(self, x: Self) -> Self { Tensor::atan2(&self, &x) }
+            fn hypot(self, b: Self) -> Self { Tensor::hypot(&self, &b) }
+            $( fn $name(self $(, $parameter: $type)?) -> Self { self.unary($op) } )*
         }
     };
 }
 
-num_for_float!(
-    f64,
-    f64::exp,
-    f64::ln,
-    f64::sin,
-    f64::cos,
-    f64::tanh,
-    logistic_f64,
-    f64::ln_1p
-);
-num_for_float!(
-    f32,
-    polynomial::exp,
-    polynomial::ln,
-    polynomial::sin,
-    polynomial::cos,
-    polynomial::tanh,
-    polynomial::sigmoid,
-    ln_1p_f32
-);
+/// What two numbers of one type do, and the exact operations with a constant.
+macro_rules! pairs {
+    ($float:ty) => {
+        #[inline(always)]
+        fn plus(self, c: f64) -> Self {
+            self + c as $float
+        }
+        #[inline(always)]
+        fn times(self, c: f64) -> Self {
+            self * c as $float
+        }
+        #[inline(always)]
+        fn constant(&self, c: f64) -> Self {
+            c as $float
+        }
+        #[inline(always)]
+        fn if_less(a: Self, b: Self, then: Self, otherwise: Self) -> Self {
+            if a < b { then } else { otherwise }
+        }
+        #[inline(always)]
+        fn if_equal(a: Self, b: Self, then: Self, otherwise: Self) -> Self {
+            if a == b { then } else { otherwise }
+        }
+        #[inline(always)]
+        fn maximum(self, other: Self) -> Self {
+            if self.is_nan() || self > other {
+                self
+            } else {
+                other
+            }
+        }
+        #[inline(always)]
+        fn minimum(self, other: Self) -> Self {
+            if self.is_nan() || self < other {
+                self
+            } else {
+                other
+            }
+        }
+        #[inline(always)]
+        fn pow(self, b: Self) -> Self {
+            f64::powf(self.into(), b.into()) as $float
+        }
+        #[inline(always)]
+        fn atan2(self, x: Self) -> Self {
+            f64::atan2(self.into(), x.into()) as $float
+        }
+        #[inline(always)]
+        fn hypot(self, b: Self) -> Self {
+            f64::hypot(self.into(), b.into()) as $float
+        }
+    };
+}
+
+/// One function of `f64` for `f32`, rounded once at the end.
+#[inline(always)]
+fn rounded(f: impl Fn(f64) -> f64) -> impl Fn(f32) -> f32 {
+    move |x| f(f64::from(x)) as f32
+}
+
+#[rustfmt::skip]
+elementary! {
+    // name and parameter       in f64                in f32                     of arrays
+    /// `1/x`.
+    recip:                      f64::recip,           f32::recip,                Unary::Recip;
+    /// `x²`.
+    square:                     |x| x * x,            |x| x * x,                 Unary::Square;
+    /// `√x`.
+    sqrt:                       f64::sqrt,            f32::sqrt,                 Unary::Sqrt;
+    /// `xⁿ`.
+    powi(n: i32):               |x| f64::powi(x, n),  |x| f32::powi(x, n),       Unary::Powi(n);
+    /// `xᶜ`.
+    powf(c: f64):               |x| f64::powf(x, c),  rounded(|x| x.powf(c)),    Unary::Powf(c);
+    /// `eˣ`.
+    exp:                        f64::exp,             polynomial::exp,           Unary::Exp;
+    /// `eˣ − 1`.
+    exp_m1:                     f64::exp_m1,          polynomial::exp_m1,        Unary::ExpM1;
+    /// `ln x`.
+    ln:                         f64::ln,              polynomial::ln,            Unary::Ln;
+    /// `ln(1 + x)`.
+    ln_1p:                      f64::ln_1p,           polynomial::ln_1p,         Unary::Ln1p;
+    /// `sin x`.
+    sin:                        f64::sin,             polynomial::sin,           Unary::Sin;
+    /// `cos x`.
+    cos:                        f64::cos,             polynomial::cos,           Unary::Cos;
+    /// `tan x`.
+    tan:                        f64::tan,             rounded(f64::tan),         Unary::Tan;
+    /// `arcsin x`.
+    asin:                       f64::asin,            rounded(f64::asin),        Unary::Asin;
+    /// `arccos x`.
+    acos:                       f64::acos,            rounded(f64::acos),        Unary::Acos;
+    /// `arctan x`.
+    atan:                       f64::atan,            rounded(f64::atan),        Unary::Atan;
+    /// `sinh x`.
+    sinh:                       f64::sinh,            rounded(f64::sinh),        Unary::Sinh;
+    /// `cosh x`.
+    cosh:                       f64::cosh,            rounded(f64::cosh),        Unary::Cosh;
+    /// `tanh x`.
+    tanh:                       f64::tanh,            polynomial::tanh,          Unary::Tanh;
+    /// `arsinh x`.
+    asinh:                      libm::asinh,          rounded(libm::asinh),      Unary::Asinh;
+    /// `arcosh x`.
+    acosh:                      libm::acosh,          rounded(libm::acosh),      Unary::Acosh;
+    /// `artanh x`.
+    atanh:                      libm::atanh,          rounded(libm::atanh),      Unary::Atanh;
+    /// `1/(1 + e⁻ˣ)`.
+    sigmoid:                    logistic_f64,         polynomial::sigmoid,       Unary::Sigmoid;
+    /// `ln(1 + eˣ)`.
+    softplus:                   softplus_f64,         softplus_f32,              Unary::Softplus;
+    /// `erf x`.
+    erf:                        libm::erf,            polynomial::erf,           Unary::Erf;
+    /// `1 − erf x`.
+    erfc:                       libm::erfc,           polynomial::erfc,          Unary::Erfc;
+    /// `ln Γ(x)`.
+    ln_gamma:                   gamma::ln_gamma,      rounded(gamma::ln_gamma),  Unary::LnGamma;
+    /// `ψ⁽ⁿ⁾(x)`.
+    polygamma(n: u8):           |x| gamma::polygamma(n, x), rounded(|x| gamma::polygamma(n, x)), Unary::Polygamma(n);
+    /// `|x|`.
+    abs:                        f64::abs,             f32::abs,                  Unary::Abs;
+    // Written with comparisons so that 0 ↦ 0 and NaN ↦ NaN.
+    /// −1, 0 or 1.
+    sign:                       |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x },
+                                |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x }, Unary::Sign;
+    /// 1 where `x > 0`, else 0.
+    step:                       |x| if x > 0.0 { 1.0 } else if x <= 0.0 { 0.0 } else { x },
+                                |x| if x > 0.0 { 1.0 } else if x <= 0.0 { 0.0 } else { x }, Unary::Step;
+    // "Not positive" is asked this way round so that NaN stays NaN.
+    /// `x` where `x > 0`, else 0.
+    relu:                       |x| if x <= 0.0 { 0.0 } else { x },
+                                |x| if x <= 0.0 { 0.0 } else { x },              Unary::Relu;
+    /// The largest whole number not above `x`.
+    floor:                      f64::floor,           f32::floor,                Unary::Floor;
+    /// The smallest whole number not below `x`.
+    ceil:                       f64::ceil,            f32::ceil,                 Unary::Ceil;
+    /// The nearest whole number, the even one if there are two.
+    round:                      f64::round_ties_even, f32::round_ties_even,      Unary::Round;
+}
 
 /// `1/(1 + e⁻ˣ)`; for `x → −∞`, `e⁻ˣ = ∞` and the quotient is the right 0.
 #[inline(always)]
@@ -197,73 +231,16 @@ fn logistic_f64(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// `ln(1 + u)` for `u` in [0, 1]: the rounding of `1 + u` is undone to first
-/// order (Higham, *Accuracy and Stability of Numerical Algorithms*, 1.14.1).
+/// `max(x, 0) + ln(1 + e^{−|x|})`: neither term can overflow.
 #[inline(always)]
-fn ln_1p_f32(u: f32) -> f32 {
-    let w = 1.0 + u;
-    let corrected = polynomial::ln(w) * (u / (w - 1.0));
-    if w == 1.0 { u } else { corrected }
+fn softplus_f64(x: f64) -> f64 {
+    Num::relu(x) + (-x.abs()).exp().ln_1p()
 }
 
-impl<A: Algebra> Num for Tensor<A> {
-    fn plus(self, c: f64) -> Self {
-        self + c
-    }
-    fn times(self, c: f64) -> Self {
-        self * c
-    }
-    fn recip(self) -> Self {
-        Tensor::recip(&self)
-    }
-    fn square(self) -> Self {
-        Tensor::square(&self)
-    }
-    fn sqrt(self) -> Self {
-        Tensor::sqrt(&self)
-    }
-    fn exp(self) -> Self {
-        Tensor::exp(&self)
-    }
-    fn ln(self) -> Self {
-        Tensor::ln(&self)
-    }
-    fn sin(self) -> Self {
-        Tensor::sin(&self)
-    }
-    fn cos(self) -> Self {
-        Tensor::cos(&self)
-    }
-    fn tanh(self) -> Self {
-        Tensor::tanh(&self)
-    }
-    fn sigmoid(self) -> Self {
-        Tensor::sigmoid(&self)
-    }
-    fn softplus(self) -> Self {
-        Tensor::softplus(&self)
-    }
-    fn powi(self, n: i32) -> Self {
-        Tensor::powi(&self, n)
-    }
-    fn abs(self) -> Self {
-        Tensor::abs(&self)
-    }
-    fn sign(self) -> Self {
-        Tensor::sign(&self)
-    }
-    fn step(self) -> Self {
-        Tensor::step(&self)
-    }
-    fn relu(self) -> Self {
-        Tensor::relu(&self)
-    }
-    fn maximum(self, other: Self) -> Self {
-        Tensor::maximum(&self, &other)
-    }
-    fn minimum(self, other: Self) -> Self {
-        Tensor::minimum(&self, &other)
-    }
+/// As [`softplus_f64`].
+#[inline(always)]
+fn softplus_f32(x: f32) -> f32 {
+    Num::relu(x) + polynomial::ln_1p(polynomial::exp(-x.abs()))
 }
 
 #[cfg(test)]

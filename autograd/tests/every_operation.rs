@@ -6,7 +6,7 @@
 use autograd::check::catalogue::{self, Class, entries, entry_of};
 use autograd::check::sensitivity::measure;
 use autograd::check::{self, Program, Report, sample};
-use autograd::{Algebra, Cpu, End, Index, Linear, Primitive, Real, Tensor, Unary};
+use autograd::{Algebra, Cpu, End, Index, Linear, Primitive, Real, Tensor, Unary, Windows};
 use std::collections::BTreeSet;
 
 type Plain = Tensor<Cpu<f64>>;
@@ -88,8 +88,13 @@ impl Program for Rearranged {
                 len,
                 of,
             } => x.pad(*axis, *start, of - start - len),
-            Linear::Gather { index, .. } => x.gather(index),
-            Linear::ScatterAdd { index, of } => x.scatter_add(index, *of),
+            Linear::Gather { axis, index, .. } => x.index_select(*axis, index),
+            Linear::ScatterAdd { axis, index, of } => x.index_add(*axis, index, *of),
+            Linear::Unfold { axis, windows: w } => x.unfold(*axis, w.size, w.step, w.dilation),
+            Linear::Fold { axis, windows: w } => x.fold(*axis, w.step, w.dilation, w.of),
+            Linear::Diagonal { .. } => x.diagonal(),
+            Linear::EmbedDiagonal { .. } => x.embed_diagonal(),
+            Linear::Roll { axis, by, .. } => x.roll(*axis, *by as isize),
             Linear::Flip { axis } => x.flip(*axis),
             Linear::Cumsum {
                 axis,
@@ -196,11 +201,76 @@ fn linear_cases() -> Vec<(&'static [usize], Linear)> {
         (
             &[3, 2],
             Linear::Gather {
+                axis: 0,
                 index: index.clone(),
                 of: 3,
             },
         ),
-        (&[4, 2], Linear::ScatterAdd { index, of: 3 }),
+        (
+            &[2, 3, 5],
+            Linear::Gather {
+                axis: 1,
+                index: index.clone(),
+                of: 3,
+            },
+        ),
+        (
+            &[5, 3],
+            Linear::Gather {
+                axis: 1,
+                index: index.clone(),
+                of: 3,
+            },
+        ),
+        (
+            &[4, 2],
+            Linear::ScatterAdd {
+                axis: 0,
+                index: index.clone(),
+                of: 3,
+            },
+        ),
+        (
+            &[2, 4, 5],
+            Linear::ScatterAdd {
+                axis: 1,
+                index,
+                of: 3,
+            },
+        ),
+        // Overlapping windows with gaps inside, and a place left at the end.
+        (
+            &[2, 8, 3],
+            Linear::Unfold {
+                axis: 1,
+                windows: windows(8),
+            },
+        ),
+        (
+            &[8],
+            Linear::Unfold {
+                axis: 0,
+                windows: windows(8),
+            },
+        ),
+        (
+            &[2, 2, 3, 5],
+            Linear::Fold {
+                axis: 1,
+                windows: windows(8),
+            },
+        ),
+        (&[2, 3, 4], Linear::Diagonal { matrix: [3, 4] }),
+        (&[4, 3], Linear::Diagonal { matrix: [4, 3] }),
+        (&[2, 3], Linear::EmbedDiagonal { matrix: [3, 3] }),
+        (
+            &[2, 5, 3],
+            Linear::Roll {
+                axis: 1,
+                by: 2,
+                of: 5,
+            },
+        ),
         (&[2, 3, 2], Linear::Flip { axis: 1 }),
         (
             &[2, 3, 2],
@@ -218,6 +288,16 @@ fn linear_cases() -> Vec<(&'static [usize], Linear)> {
         ),
         (&[2, 3], Linear::Scale(-1.7)),
     ]
+}
+
+/// Places 0, 2, 4 and 3, 5, 7 of eight.
+fn windows(of: usize) -> Windows {
+    Windows {
+        size: 3,
+        step: 3,
+        dilation: 2,
+        of,
+    }
 }
 
 /// Verifies (AD.2).

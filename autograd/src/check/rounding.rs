@@ -115,7 +115,11 @@ fn roundings(op: &Linear, x: &Shape) -> f64 {
         | Linear::Slice { .. }
         | Linear::Pad { .. }
         | Linear::Gather { .. }
-        | Linear::Flip { .. } => 0.0,
+        | Linear::Unfold { .. }
+        | Linear::Diagonal { .. }
+        | Linear::EmbedDiagonal { .. }
+        | Linear::Flip { .. }
+        | Linear::Roll { .. } => 0.0,
         // The factor is rounded, then the product.
         Linear::Scale(_) => 2.0,
         // Sums: no more terms than there are elements.
@@ -174,7 +178,6 @@ impl Algebra for Rounded {
         let roundings = match op {
             Binary::Maximum | Binary::Minimum => 0.0,
             Binary::Add | Binary::Sub | Binary::Mul | Binary::Div => 1.0,
-            #[allow(unreachable_patterns, reason = "none other yet")]
             _ => 2.0 * FUNCTION_ULPS,
         };
         Rounded::new(y.clone(), Some(inherited), roundings, &y)
@@ -196,8 +199,9 @@ impl Algebra for Rounded {
         let product =
             |a: &Tensor<Cpu<f64>>, b: &Tensor<Cpu<f64>>| a.abs().matmul_with(ta, &b.abs(), tb);
         let inherited = product(&a.value, &b.error) + product(&a.error, &b.value);
-        let terms = if ta == Transpose::No { 1 } else { 0 };
-        let roundings = (a.value.size(terms) + 1) as f64;
+        let shape = a.value.shape();
+        let terms = shape.rank() - if ta == Transpose::No { 1 } else { 2 };
+        let roundings = (shape[terms] + 1) as f64;
         let size = product(&a.value, &b.value);
         let value = a.value.matmul_with(ta, &b.value, tb);
         Rounded::new(value, Some(inherited), roundings, &size)
@@ -218,10 +222,10 @@ impl Algebra for Rounded {
         Rounded { value: mask, error }
     }
 
-    fn max_axis(&self, axis: usize) -> Self {
+    fn max_axis(x: &Self, axis: usize) -> Self {
         Rounded {
-            value: Tensor(self.value.0.max_axis(axis)),
-            error: Tensor(self.error.0.max_axis(axis)),
+            value: Tensor(Cpu::max_axis(&x.value.0, axis)),
+            error: Tensor(Cpu::max_axis(&x.error.0, axis)),
         }
     }
 

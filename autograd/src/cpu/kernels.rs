@@ -10,7 +10,7 @@ use super::gemm::{gemm_f32, gemm_f64};
 use crate::adam::AdamStep;
 use crate::algebra::Transpose;
 use crate::num::Num;
-use crate::pointwise::{Binary, Function, Unary, UnaryVisitor};
+use crate::pointwise::{Binary, Function, Unary, UnaryVisitor, for_each_binary};
 use crate::real::Real;
 
 /// The loops one number type needs. The trait is public in name only: its
@@ -158,20 +158,6 @@ impl<N: Num + Copy, const OP: u8> Job for PairsRight<'_, N, OP> {
             *b = op.value(a, *b);
         }
     }
-}
-
-/// Turns the operation into a constant, so that the loop has no match in it.
-macro_rules! for_each_binary {
-    ($op:expr, $job:ident, $a:expr, $b:expr) => {
-        match $op {
-            Binary::Add => dispatch($job::<_, { Binary::Add as u8 }>($a, $b)),
-            Binary::Sub => dispatch($job::<_, { Binary::Sub as u8 }>($a, $b)),
-            Binary::Mul => dispatch($job::<_, { Binary::Mul as u8 }>($a, $b)),
-            Binary::Div => dispatch($job::<_, { Binary::Div as u8 }>($a, $b)),
-            Binary::Maximum => dispatch($job::<_, { Binary::Maximum as u8 }>($a, $b)),
-            Binary::Minimum => dispatch($job::<_, { Binary::Minimum as u8 }>($a, $b)),
-        }
-    };
 }
 
 struct AdamLoop<'a, N> {

@@ -154,7 +154,12 @@ pub fn entry_of(map: &Linear) -> &'static str {
         Linear::Pad { .. } => "pad",
         Linear::Gather { .. } => "gather",
         Linear::ScatterAdd { .. } => "scatter_add",
+        Linear::Unfold { .. } => "unfold",
+        Linear::Fold { .. } => "fold",
+        Linear::Diagonal { .. } => "diagonal",
+        Linear::EmbedDiagonal { .. } => "embed_diagonal",
         Linear::Flip { .. } => "flip",
+        Linear::Roll { .. } => "roll",
         Linear::Cumsum { .. } => "cumsum",
         Linear::Scale(_) => "scale",
     }

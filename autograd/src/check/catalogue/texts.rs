@@ -78,6 +78,14 @@ fn between(low: f64, high: f64, shapes: &[&[usize]]) -> Vec<Plain> {
         .collect()
 }
 
+/// One input of at most seven elements that lie far enough apart, so that no
+/// step of the differences changes their order.
+fn spread(shape: &[usize]) -> Vec<Plain> {
+    let count = shape.iter().product();
+    let numbers = (0..count).map(|k: usize| 0.5 * ((5 * k + 2) % 7) as f64 - 1.0);
+    vec![Tensor::new(shape, numbers.collect())]
+}
+
 /// Two inputs of one shape; the first has both signs and keeps away from 0 by
 /// more than the steps of the differences.
 fn beside_zero(shape: &[usize]) -> Vec<Plain> {
@@ -113,17 +121,46 @@ texts! {
     ScatterAdd,  "scatter_add",   Linear,    [reals(&[&[4, 2]]), reals(&[&[4]]), reals(&[&[4, 0]])], |x| x[0].scatter_add(&index(&[2, 0, 2, 1]), 5);
     Flip,        "flip",          Linear,    [reals(&[&[2, 3, 4]]), reals(&[&[2, 0]])],      |x| x[0].flip(1);
     Cumsum,      "cumsum",        Linear,    [reals(&[&[2, 3, 4]]), reals(&[&[2, 0]])],      |x| x[0].cumsum(1);
+    IndexSelect, "index_select",  Linear,    [reals(&[&[2, 3, 5]]), reals(&[&[0, 3]])],      |x| x[0].index_select(1, &index(&[2, 0, 2, 1]));
+    IndexAdd,    "index_add",     Linear,    [reals(&[&[2, 4, 5]]), reals(&[&[0, 4]])],      |x| x[0].index_add(1, &index(&[2, 0, 2, 1]), 3);
+    TakeAlong,   "take_along_axis", Linear,  [reals(&[&[2, 3]])],                            |x| x[0].take_along_axis(1, &index(&[2, 0, 0, 1]), 2);
+    OneHot,      "one_hot",       Linear,    [reals(&[&[4, 3]])],                            |x| x[0].one_hot(&index(&[2, 0, 2]), 4).matmul(&x[0]);
+    // Places 0, 2, 4 and 3, 5, 7 of eight or nine.
+    Unfold,      "unfold",        Linear,    [reals(&[&[2, 9, 3]]), reals(&[&[8]]), reals(&[&[0, 8]])], |x| x[0].unfold(x[0].rank().min(2) - 1, 3, 3, 2);
+    Fold,        "fold",          Linear,    [reals(&[&[2, 2, 3, 5]]), reals(&[&[0, 2, 3]])], |x| x[0].fold(1, 3, 2, 9);
+    FoldOverlap, "fold, overlapping", Linear, [reals(&[&[3, 4]])],                           |x| x[0].fold(0, 1, 2, 9);
+    Diagonal,    "diagonal",      Linear,    [reals(&[&[2, 3, 4]]), reals(&[&[4, 3]]), reals(&[&[0, 3]])], |x| x[0].diagonal();
+    EmbedDiag,   "embed_diagonal", Linear,   [reals(&[&[2, 3]]), reals(&[&[2, 0]])],         |x| x[0].embed_diagonal();
+    Roll,        "roll",          Linear,    [reals(&[&[2, 5, 3]]), reals(&[&[2, 0]])],      |x| x[0].roll(1, -3);
+    Unsqueeze,   "unsqueeze",     Linear,    [reals(&[&[2, 3]]), reals(&[&[0, 2]])],         |x| x[0].unsqueeze(1);
+    Squeeze,     "squeeze",       Linear,    [reals(&[&[2, 1, 3]])],                         |x| x[0].squeeze(1);
+    SwapAxes,    "swap_axes",     Linear,    [reals(&[&[2, 3, 4]]), reals(&[&[0, 3, 2]])],   |x| x[0].swap_axes(0, 2);
+    Stack,       "stack",         Linear,    [reals(&[&[2, 3], &[2, 3]]), reals(&[&[], &[]])], |x| Tensor::stack(&[&x[0], &x[1], &x[0]], x[0].rank() / 2);
+    Split,       "split",         Linear,    [reals(&[&[2, 3]]), reals(&[&[0, 3]])],         |x| { let parts = x[0].split(1, &[1, 2]); &parts[1] - &parts[0] };
     Concat,      "concat",        Linear,    [reals(&[&[2, 3], &[2, 5]]), reals(&[&[2, 0], &[2, 3]])], |x| Tensor::concat(&[&x[0], &x[1], &x[0]], 1);
     Select,      "select",        Linear,    [beside_zero(&[2, 3]), beside_zero(&[]), beside_zero(&[0, 2])], |x| { let low = x[0].lt(&x[0].zeros_like()); Tensor::select(&low, &x[1], &x[0]) };
 
     // Bilinear.
     Matmul,      "matmul",        Bilinear,  [reals(&[&[2, 3], &[3, 4]]), reals(&[&[2, 0], &[0, 3]])], |x| x[0].matmul(&x[1]);
+    MatmulStack, "matmul, stacks", Bilinear, [reals(&[&[2, 1, 3, 4], &[5, 4, 2]]), reals(&[&[2, 3, 4], &[4, 5]]), reals(&[&[0, 3, 4], &[0, 4, 2]])], |x| x[0].matmul(&x[1]);
     // Reverse over reverse of this one meets every combination of transposes.
     MatmulTwice, "matmul, transposed", Bilinear, [reals(&[&[2, 3], &[3, 4]])],               |x| x[0].matmul(&x[1]).matmul(&x[1].t());
 
     // Composite.
     Arithmetic,  "operators with numbers", Composite, [positives(&[&[2, 3]]), positives(&[&[]])], |x| 1.0 - &x[0] / 3.0 + 2.0 / &x[0] - 0.5;
     Powi,        "powi(-2)",      Composite, [positives(&[&[2, 3]])],                        |x| x[0].powi(-2);
+    Digamma,     "digamma",       Composite, [between(1.5, 3.0, &[&[2, 3]])],                |x| x[0].digamma();
+    Var,         "var",           Composite, [reals(&[&[2, 3]])],                            |x| x[0].var(1.0);
+    VarAxis,     "var_axis",      Composite, [reals(&[&[2, 3]]), reals(&[&[0, 3]])],         |x| x[0].var_axis(1, 0.0);
+    Max,         "max",           Composite, [spread(&[2, 3]), spread(&[])],                 |x| x[0].max();
+    MaxAxis,     "max_axis",      Composite, [spread(&[2, 3]), spread(&[0, 3])],             |x| x[0].max_axis(1);
+    Min,         "min",           Composite, [spread(&[2, 3]), spread(&[])],                 |x| x[0].min();
+    MinAxis,     "min_axis",      Composite, [spread(&[2, 3]), spread(&[0, 3])],             |x| x[0].min_axis(0);
+    Prod,        "prod",          Composite, [reals(&[&[2, 3]]), reals(&[&[0]]), reals(&[&[]])], |x| x[0].prod();
+    ProdAxis,    "prod_axis",     Composite, [reals(&[&[2, 5]]), reals(&[&[2, 0]])],         |x| x[0].prod_axis(1);
+    Norm,        "norm",          Composite, [positives(&[&[2, 3]])],                        |x| x[0].norm();
+    NormAxis,    "norm_axis",     Composite, [positives(&[&[2, 3]]), positives(&[&[2, 0]])], |x| x[0].norm_axis(0);
+    LogSoftmax,  "log_softmax",   Composite, [reals(&[&[2, 3]]), reals(&[&[0, 3]])],         |x| x[0].log_softmax(1);
     Logsumexp,   "logsumexp",     Composite, [reals(&[&[2, 3]]), reals(&[&[0, 3]])],         |x| x[0].logsumexp(1);
     Softmax,     "softmax",       Composite, [reals(&[&[2, 3]]), reals(&[&[0, 3]])],         |x| x[0].softmax(1);
     DenseLinear, "dense",         Composite, [reals(&[&[2, 3], &[3, 4], &[4]]), reals(&[&[0, 3], &[3, 4], &[4]])], |x| x[0].dense(&x[1], &x[2], None);

@@ -1,0 +1,11 @@
+//! **Operations**: what one can do with a [`Tensor`](crate::Tensor), a file
+//! for each family. Here shapes are checked and broadcast; what is computed
+//! and how it is differentiated is said in `pointwise.rs`, `linear.rs` and
+//! `map.rs`, or follows by composition.
+
+mod arithmetic;
+mod pointwise;
+mod product;
+mod rearrangement;
+mod reduction;
+mod softmax;
