@@ -24,7 +24,7 @@
 //! 4. `dual.rs` and `tape.rs`, `var.rs`: pushing forward, pulling back.
 //! 5. `algebra.rs`, `tensor.rs`: how one text has many readings.
 //! 6. `derivative.rs`, `divergence.rs`, `shard.rs`: what one does with it.
-//! 7. `check.rs`: how each derivative is proved.
+//! 7. `check/`: how each derivative is proved.
 
 mod adam;
 mod algebra;
@@ -36,6 +36,7 @@ mod differentiated;
 mod divergence;
 mod dual;
 mod ema;
+mod fault;
 mod finite;
 mod gamma;
 mod index;

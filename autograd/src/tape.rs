@@ -13,6 +13,7 @@
 //! Derivatives*, chapter 3.
 
 use crate::algebra::Algebra;
+use crate::fault;
 use crate::finite;
 use crate::map::Map;
 use crate::tensor::Tensor;
@@ -111,6 +112,7 @@ impl<A: Algebra> Tape<A> {
                     y_bar.clone()
                 };
                 let Some(w) = w else { break };
+                let w = fault::pulled(node.first_edge + i, w);
                 let pulled = finite::checked("a pullback", edge.map.pull(w));
                 let sum = match bar[edge.input].take() {
                     Some(earlier) => earlier + pulled, // (AD.7)
