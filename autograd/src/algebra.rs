@@ -60,7 +60,7 @@ pub enum Compare {
 /// `fn loss<A: Algebra>(…)`.
 ///
 /// Shapes are checked by [`Tensor`] before any of these methods is called:
-/// `binary` and `select` see equal shapes, `matmul` two matrices that fit.
+/// `binary` and `select` see equal shapes, `matmul` matrices that fit.
 pub trait Algebra: Clone + Debug + Sized + 'static {
     /// The number type underneath.
     type Scalar: Real;
@@ -86,15 +86,16 @@ pub trait Algebra: Clone + Debug + Sized + 'static {
     fn binary(op: Binary, a: Self, b: Self) -> Self;
     /// A linear rearrangement.
     fn linear(op: &Linear, x: Self) -> Self;
-    /// The product of two matrices, each possibly transposed.
+    /// The products of two stacks of matrices in the last two axes, each
+    /// possibly transposed; the axes before are equal.
     fn matmul(a: &Self, ta: Transpose, b: &Self, tb: Transpose) -> Self;
     /// Arrays put one behind the other along an axis.
     fn concat(parts: &[Self], axis: usize) -> Self;
     /// 1 where the comparison holds, else 0. No derivative.
     fn compare(op: Compare, a: &Self, b: &Self) -> Self::Base;
-    /// The largest along an axis, which keeps extent 1. No derivative: made
-    /// for shifting exponents, where the shift cancels.
-    fn max_axis(&self, axis: usize) -> Self::Base;
+    /// The largest along an axis, which keeps extent 1; −∞ for an empty one;
+    /// NaN wins. Ties share the slope.
+    fn max_axis(x: &Self, axis: usize) -> Self;
     /// `a` where the mask is not 0, else `b`.
     fn select(mask: &Self::Base, a: Self, b: Self) -> Self;
     /// An operation of the user's own.

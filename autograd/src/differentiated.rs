@@ -82,6 +82,15 @@ pub(crate) fn concat<A: Algebra, D: Differentiated<A>>(parts: &[D], axis: usize)
 }
 
 #[track_caller]
+pub(crate) fn max_axis<A: Algebra, D: Differentiated<A>>(x: &D, axis: usize) -> D {
+    let y = x.value().max_axis_keep(axis);
+    D::after(
+        y.clone(),
+        &[(x, &|| Some(map::of_max(x.value(), &y, axis)))],
+    )
+}
+
+#[track_caller]
 pub(crate) fn select<A: Algebra, D: Differentiated<A>>(mask: &A::Base, a: &D, b: &D) -> D {
     let y = A::select(mask, a.value().0.clone(), b.value().0.clone());
     let by = |side| {

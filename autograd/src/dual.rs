@@ -173,8 +173,9 @@ impl<A: Algebra> Algebra for Dual<A> {
     fn compare(op: Compare, a: &Self, b: &Self) -> A::Base {
         A::compare(op, &a.primal.0, &b.primal.0)
     }
-    fn max_axis(&self, axis: usize) -> A::Base {
-        self.primal.0.max_axis(axis)
+    #[track_caller]
+    fn max_axis(x: &Self, axis: usize) -> Self {
+        differentiated::max_axis(x, axis)
     }
     #[track_caller]
     fn select(mask: &A::Base, a: Self, b: Self) -> Self {

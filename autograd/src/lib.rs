@@ -77,7 +77,7 @@ pub use hessian::hessian;
 pub use index::Index;
 pub use jacobian::{jacobian, jacobian_forward, jacobian_reverse};
 pub use laplacian::laplacian;
-pub use linear::{End, Linear};
+pub use linear::{End, Linear, Windows};
 pub use nn::{Dense, Mlp, TimeFeatures};
 pub use philox::{Draw, Philox};
 pub use pointwise::{Binary, Unary};

@@ -15,8 +15,11 @@
 //! | permute by `π` | permute by `π⁻¹` |
 //! | broadcast `a → b` | sum `b → a` |
 //! | slice out | pad with zeros |
-//! | gather rows | scatter-add rows |
+//! | gather places of an axis | scatter-add them |
+//! | cut into windows | add the windows up |
+//! | take the diagonal | put on the diagonal |
 //! | flip | flip |
+//! | roll | roll back |
 //! | cumulative sum | cumulative sum from the other end |
 //! | scale by `c` | scale by `c` |
 
@@ -76,24 +79,61 @@ pub enum Linear {
         /// Extent of the axis in the result.
         of: usize,
     },
-    /// Row `i` of the result is row `index[i]` of the argument (axis 0).
+    /// Place `i` of the axis in the result is place `index[i]` of the argument.
     Gather {
-        /// The rows to take.
+        /// Which axis.
+        axis: usize,
+        /// The places to take.
         index: Index,
-        /// Rows of the argument.
+        /// Extent of the axis in the argument.
         of: usize,
     },
-    /// Adds row `i` of the argument to row `index[i]` of `of` zero rows.
+    /// Adds place `i` of the axis in the argument to place `index[i]` of zeros.
     ScatterAdd {
-        /// The rows to add to.
+        /// Which axis.
+        axis: usize,
+        /// The places to add to.
         index: Index,
-        /// Rows of the result.
+        /// Extent of the axis in the result.
         of: usize,
+    },
+    /// Cuts an axis into windows: it becomes two, [window, place in it].
+    Unfold {
+        /// Which axis.
+        axis: usize,
+        /// How the windows lie.
+        windows: Windows,
+    },
+    /// Adds windows up where they came from: two axes become one.
+    Fold {
+        /// The first of the two axes.
+        axis: usize,
+        /// How the windows lie.
+        windows: Windows,
+    },
+    /// The diagonal of the last two axes, which become one.
+    Diagonal {
+        /// Extents of the two axes.
+        matrix: [usize; 2],
+    },
+    /// Puts the last axis on the diagonal of a zero matrix.
+    EmbedDiagonal {
+        /// Extents of the two axes of the result.
+        matrix: [usize; 2],
     },
     /// Reverses the order along an axis.
     Flip {
         /// Which axis.
         axis: usize,
+    },
+    /// Moves place `i` of an axis to place `i + by`, around the end.
+    Roll {
+        /// Which axis.
+        axis: usize,
+        /// How far, less than the extent.
+        by: usize,
+        /// Extent of the axis.
+        of: usize,
     },
     /// Running sums along an axis, from its beginning or from its end.
     Cumsum {
@@ -104,6 +144,32 @@ pub enum Linear {
     },
     /// Multiplies by a constant.
     Scale(f64),
+}
+
+/// Windows on an axis of extent `of`: window `w` sees the places
+/// `w·step + k·dilation` for `k < size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// Places in a window.
+    pub size: usize,
+    /// From the beginning of a window to that of the next.
+    pub step: usize,
+    /// From one place of a window to its next.
+    pub dilation: usize,
+    /// Extent of the axis.
+    pub of: usize,
+}
+
+impl Windows {
+    /// How many windows lie wholly on the axis.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let reach = self.dilation * (self.size - 1) + 1;
+        match self.of.checked_sub(reach) {
+            Some(free) => free / self.step + 1,
+            None => 0,
+        }
+    }
 }
 
 /// An end of an axis.
@@ -134,8 +200,14 @@ impl Linear {
             Linear::Slice { axis, start, len, of } => Linear::Pad { axis, start, len, of },
             #[rustfmt::skip]
             Linear::Pad { axis, start, len, of } => Linear::Slice { axis, start, len, of },
-            Linear::Gather { index, of } => Linear::ScatterAdd { index, of },
-            Linear::ScatterAdd { index, of } => Linear::Gather { index, of },
+            Linear::Gather { axis, index, of } => Linear::ScatterAdd { axis, index, of },
+            Linear::ScatterAdd { axis, index, of } => Linear::Gather { axis, index, of },
+            Linear::Unfold { axis, windows } => Linear::Fold { axis, windows },
+            Linear::Fold { axis, windows } => Linear::Unfold { axis, windows },
+            Linear::Diagonal { matrix } => Linear::EmbedDiagonal { matrix },
+            Linear::EmbedDiagonal { matrix } => Linear::Diagonal { matrix },
+            #[rustfmt::skip]
+            Linear::Roll { axis, by, of } => Linear::Roll { axis, by: (of - by) % of.max(1), of },
             Linear::Flip { axis } => Linear::Flip { axis },
             Linear::Cumsum { axis, from } => Linear::Cumsum {
                 axis,
@@ -164,9 +236,19 @@ impl Linear {
             }
             Linear::Slice { axis, len, .. } => x.with(*axis, *len),
             Linear::Pad { axis, of, .. } => x.with(*axis, *of),
-            Linear::Gather { index, .. } => x.with(0, index.len()),
-            Linear::ScatterAdd { of, .. } => x.with(0, *of),
-            Linear::Flip { .. } | Linear::Cumsum { .. } | Linear::Scale(_) => *x,
+            Linear::Gather { axis, index, .. } => x.with(*axis, index.len()),
+            Linear::ScatterAdd { axis, of, .. } => x.with(*axis, *of),
+            Linear::Unfold { axis, windows } => {
+                let two = [windows.count(), windows.size];
+                x.replaced(*axis..*axis + 1, &two)
+            }
+            Linear::Fold { axis, windows } => x.replaced(*axis..*axis + 2, &[windows.of]),
+            Linear::Diagonal { matrix: [m, n] } => x.replaced(x.rank() - 2..x.rank(), &[*m.min(n)]),
+            Linear::EmbedDiagonal { matrix } => x.replaced(x.rank() - 1..x.rank(), matrix),
+            Linear::Flip { .. }
+            | Linear::Roll { .. }
+            | Linear::Cumsum { .. }
+            | Linear::Scale(_) => *x,
         }
     }
 
@@ -182,7 +264,12 @@ impl Linear {
             Linear::Pad { .. } => "pad",
             Linear::Gather { .. } => "gather",
             Linear::ScatterAdd { .. } => "scatter_add",
+            Linear::Unfold { .. } => "unfold",
+            Linear::Fold { .. } => "fold",
+            Linear::Diagonal { .. } => "diagonal",
+            Linear::EmbedDiagonal { .. } => "embed_diagonal",
             Linear::Flip { .. } => "flip",
+            Linear::Roll { .. } => "roll",
             Linear::Cumsum { .. } => "cumsum",
             Linear::Scale(_) => "scale",
         }

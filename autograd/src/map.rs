@@ -66,6 +66,8 @@ pub(crate) enum Map<A: Algebra> {
         ta: Transpose,
         tb: Transpose,
     },
+    /// `v ↦ Σ w ∘ v` along an axis, which keeps extent 1.
+    Contraction { weights: Tensor<A>, axis: usize },
     /// `v` where its side of the mask was chosen, else 0. Not a product with
     /// the mask: `0·∞` would be NaN.
     Select { mask: Tensor<A::Base>, side: Side },
@@ -88,6 +90,7 @@ impl<A: Algebra> Map<A> {
             Map::Matmul { variable: Side::Left, other, ta, tb } => v.matmul_with(*ta, other, *tb),
             #[rustfmt::skip]
             Map::Matmul { variable: Side::Right, other, ta, tb } => other.matmul_with(*ta, &v, *tb),
+            Map::Contraction { weights, axis } => (weights * v).sum_axis_keep(*axis),
             Map::Select { mask, side } => chosen(mask, *side, &v),
             Map::Custom(m) => m.push(v),
         }
@@ -103,6 +106,7 @@ impl<A: Algebra> Map<A> {
                 ta,
                 tb,
             } => pull_matmul(*variable, other, *ta, *tb, &w),
+            Map::Contraction { weights, .. } => weights * w,
             Map::Custom(m) => m.pull(w), // (AD.3)
             // Diagonal maps are their own transposes.
             Map::Identity
@@ -181,6 +185,15 @@ pub(crate) fn of_binary<A: Algebra>(
             y: y.clone(),
         },
     }
+}
+
+/// The derivative of `y = max xᵢ` along an axis: those that reach it share the
+/// slope equally, which is a subgradient.
+pub(crate) fn of_max<A: Algebra>(x: &Tensor<A>, y: &Tensor<A>, axis: usize) -> Map<A> {
+    let reached = x.stop().eq(&y.stop());
+    let share = &reached / reached.sum_axis_keep(axis);
+    let weights = Tensor::constant(&share);
+    Map::Contraction { weights, axis }
 }
 
 /// The derivative of a matrix product by one of its factors.

@@ -74,9 +74,13 @@ impl Shape {
     /// The same shape with one axis taken out.
     #[must_use]
     pub fn without(&self, axis: usize) -> Self {
-        let mut left = self.to_vec();
-        left.remove(axis);
-        Self::new(&left)
+        self.replaced(axis..axis + 1, &[])
+    }
+
+    /// The same shape with some neighbouring axes replaced by others.
+    #[must_use]
+    pub fn replaced(&self, axes: std::ops::Range<usize>, by: &[usize]) -> Self {
+        Self::new(&[&self[..axes.start], by, &self[axes.end..]].concat())
     }
 
     /// The common shape two arrays broadcast to, if there is one.

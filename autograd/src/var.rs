@@ -62,14 +62,11 @@ impl<A: Algebra> Var<A> {
     /// A value with one derivative by all its variable inputs. `joint` gets
     /// the place of each input, `None` for a constant.
     #[track_caller]
-    pub(crate) fn joined<J: Joint<A>>(
+    pub(crate) fn joined<J: Joint<A> + 'static>(
         value: Tensor<A>,
         inputs: &[Tensor<Self>],
         joint: impl FnOnce(Vec<Option<usize>>) -> J,
-    ) -> Self
-    where
-        J: 'static,
-    {
+    ) -> Self {
         let mut tape: Option<&Rc<Tape<A>>> = None;
         for place in inputs.iter().filter_map(|x| x.0.place.as_ref()) {
             assert_same_tape(tape.unwrap_or(&place.tape), &place.tape);
@@ -202,8 +199,9 @@ impl<A: Algebra> Algebra for Var<A> {
     fn compare(op: Compare, a: &Self, b: &Self) -> A::Base {
         A::compare(op, &a.value.0, &b.value.0)
     }
-    fn max_axis(&self, axis: usize) -> A::Base {
-        self.value.0.max_axis(axis)
+    #[track_caller]
+    fn max_axis(x: &Self, axis: usize) -> Self {
+        differentiated::max_axis(x, axis)
     }
     #[track_caller]
     fn select(mask: &A::Base, a: Self, b: Self) -> Self {

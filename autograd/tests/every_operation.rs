@@ -5,7 +5,7 @@
 //! not listed here.
 
 use autograd::check::{self, Program, Report, sample};
-use autograd::{Algebra, Binary, Cpu, End, Index, Linear, Primitive, Real, Tensor, Unary};
+use autograd::{Algebra, Binary, Cpu, End, Index, Linear, Primitive, Real, Tensor, Unary, Windows};
 
 type Plain = Tensor<Cpu<f64>>;
 
@@ -88,8 +88,13 @@ impl Program for Rearranged {
                 len,
                 of,
             } => x.pad(*axis, *start, of - start - len),
-            Linear::Gather { index, .. } => x.gather(index),
-            Linear::ScatterAdd { index, of } => x.scatter_add(index, *of),
+            Linear::Gather { axis, index, .. } => x.index_select(*axis, index),
+            Linear::ScatterAdd { axis, index, of } => x.index_add(*axis, index, *of),
+            Linear::Unfold { axis, windows: w } => x.unfold(*axis, w.size, w.step, w.dilation),
+            Linear::Fold { axis, windows: w } => x.fold(*axis, w.step, w.dilation, w.of),
+            Linear::Diagonal { .. } => x.diagonal(),
+            Linear::EmbedDiagonal { .. } => x.embed_diagonal(),
+            Linear::Roll { axis, by, .. } => x.roll(*axis, *by as isize),
             Linear::Flip { axis } => x.flip(*axis),
             Linear::Cumsum {
                 axis,
@@ -196,11 +201,76 @@ fn linear_cases() -> Vec<(&'static [usize], Linear)> {
         (
             &[3, 2],
             Linear::Gather {
+                axis: 0,
                 index: index.clone(),
                 of: 3,
             },
         ),
-        (&[4, 2], Linear::ScatterAdd { index, of: 3 }),
+        (
+            &[2, 3, 5],
+            Linear::Gather {
+                axis: 1,
+                index: index.clone(),
+                of: 3,
+            },
+        ),
+        (
+            &[5, 3],
+            Linear::Gather {
+                axis: 1,
+                index: index.clone(),
+                of: 3,
+            },
+        ),
+        (
+            &[4, 2],
+            Linear::ScatterAdd {
+                axis: 0,
+                index: index.clone(),
+                of: 3,
+            },
+        ),
+        (
+            &[2, 4, 5],
+            Linear::ScatterAdd {
+                axis: 1,
+                index,
+                of: 3,
+            },
+        ),
+        // Overlapping windows with gaps inside, and a place left at the end.
+        (
+            &[2, 8, 3],
+            Linear::Unfold {
+                axis: 1,
+                windows: windows(8),
+            },
+        ),
+        (
+            &[8],
+            Linear::Unfold {
+                axis: 0,
+                windows: windows(8),
+            },
+        ),
+        (
+            &[2, 2, 3, 5],
+            Linear::Fold {
+                axis: 1,
+                windows: windows(8),
+            },
+        ),
+        (&[2, 3, 4], Linear::Diagonal { matrix: [3, 4] }),
+        (&[4, 3], Linear::Diagonal { matrix: [4, 3] }),
+        (&[2, 3], Linear::EmbedDiagonal { matrix: [3, 3] }),
+        (
+            &[2, 5, 3],
+            Linear::Roll {
+                axis: 1,
+                by: 2,
+                of: 5,
+            },
+        ),
         (&[2, 3, 2], Linear::Flip { axis: 1 }),
         (
             &[2, 3, 2],
@@ -218,6 +288,16 @@ fn linear_cases() -> Vec<(&'static [usize], Linear)> {
         ),
         (&[2, 3], Linear::Scale(-1.7)),
     ]
+}
+
+/// Places 0, 2, 4 and 3, 5, 7 of eight.
+fn windows(of: usize) -> Windows {
+    Windows {
+        size: 3,
+        step: 3,
+        dilation: 2,
+        of,
+    }
 }
 
 /// Verifies (AD.2).
@@ -318,6 +398,34 @@ impl Program for Composite {
                 let mask = x.stop().lt(&x.stop().full_like(&x.shape(), 1.2));
                 Tensor::select(&mask, &x.square(), &x.exp())
             }
+            "log_softmax" => x.log_softmax(1),
+            "var" => x.var(1.0),
+            "var_axis" => x.var_axis(1, 0.0),
+            "max" => x.max(),
+            "max_axis" => x.max_axis(1),
+            "min" => x.min(),
+            "min_axis" => x.min_axis(0),
+            "prod" => x.prod(),
+            "prod_axis" => x.prod_axis(1),
+            "norm" => x.norm(),
+            "norm_axis" => x.norm_axis(0),
+            "stack" => Tensor::stack(&[x, &(2.0 * x), x], 1),
+            "split" => {
+                let parts = x.split(1, &[1, 2]);
+                &parts[0] * &parts[1]
+            }
+            "take_along_axis" => x.take_along_axis(1, &Index::new(vec![2, 0, 0, 1]), 2),
+            "pow" => x.pow(&(1.0 - x)),
+            "stacked product" => {
+                // Stacks on both sides, on the left only, and broadcast.
+                let a = x.reshape(&[2, 3, 1]);
+                let b = x.reshape(&[2, 1, 3]);
+                let c = a.matmul(&b); // [2, 3, 3]
+                let d = c.matmul(&x.t()); // [2, 3, 2]
+                x.matmul(&d)
+                    .unsqueeze(1)
+                    .matmul(&c.unsqueeze(0).slice(2, 0, 2))
+            }
             other => panic!("no composite {other}"),
         }
     }
@@ -332,6 +440,22 @@ fn composites() {
         "mean_axis",
         "powi -2",
         "1 - x/3 + 2/x",
+        "log_softmax",
+        "var",
+        "var_axis",
+        "max",
+        "max_axis",
+        "min",
+        "min_axis",
+        "prod",
+        "prod_axis",
+        "norm",
+        "norm_axis",
+        "stack",
+        "split",
+        "take_along_axis",
+        "pow",
+        "stacked product",
     ] {
         passes(name, &Composite(name), &[sample(&[2, 3], (0.5, 2.0), 5)]);
     }

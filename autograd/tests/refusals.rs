@@ -109,7 +109,7 @@ fn mixed_reverse_derivatives_are_refused_everywhere() {
                 drop(jacobian_reverse(
                     |y: &Reverse| Tensor::concat(&[x, y], 0),
                     &at,
-                ))
+                ));
             }),
         ),
         (

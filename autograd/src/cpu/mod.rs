@@ -14,6 +14,7 @@ mod rearrange;
 mod tile;
 
 use crate::algebra::{Algebra, Compare, Transpose};
+use crate::index::Index;
 use crate::linear::Linear;
 use crate::pointwise::{Binary, Unary};
 use crate::primitive::Primitive;
@@ -142,6 +143,37 @@ impl<F: Real> Tensor<Cpu<F>> {
     }
 }
 
+/// Positions of elements.
+impl<F: Real> Tensor<Cpu<F>> {
+    /// The place of the largest element along each line of an axis, in
+    /// row-major order of the other axes; the first of equals, NaN wins.
+    ///
+    /// # Panics
+    /// If the axis is empty.
+    #[track_caller]
+    #[must_use]
+    pub fn argmax(&self, axis: usize) -> Index {
+        self.check_axis("argmax", axis);
+        let shape = self.shape();
+        let (outer, n, inner) = shape.around(axis);
+        assert!(n > 0, "argmax: axis {axis} of {shape} is empty");
+        let x = self.as_slice();
+        let lines = (0..outer).flat_map(|o| (0..inner).map(move |i| o * n * inner + i));
+        let place = |line: usize| {
+            let value = |k: usize| x[line + k * inner];
+            (1..n).fold(0, |best, k| {
+                let greater = value(k) > value(best) || value(k).is_nan();
+                if greater && !value(best).is_nan() {
+                    k
+                } else {
+                    best
+                }
+            })
+        };
+        Index::new(lines.map(place).collect())
+    }
+}
+
 impl<F: Real> Algebra for Cpu<F> {
     type Scalar = F;
     type Base = Self;
@@ -185,15 +217,31 @@ impl<F: Real> Algebra for Cpu<F> {
 
     fn matmul(a: &Self, ta: Transpose, b: &Self, tb: Transpose) -> Self {
         let (s, t) = (a.shape(), b.shape());
+        let rank = s.rank();
+        let (left, right) = (&s[rank - 2..], &t[rank - 2..]);
         let (m, k) = if ta == Transpose::No {
-            (s[0], s[1])
+            (left[0], left[1])
         } else {
-            (s[1], s[0])
+            (left[1], left[0])
         };
-        let n = if tb == Transpose::No { t[1] } else { t[0] };
-        let mut c = vec![F::zero(); m * n];
-        F::gemm([ta, tb], [m, n, k], a.elements(), b.elements(), &mut c);
-        Self::from_vec(&Shape::new(&[m, n]), c)
+        let n = if tb == Transpose::No {
+            right[1]
+        } else {
+            right[0]
+        };
+        let out = s.replaced(rank - 2..rank, &[m, n]);
+        let mut c = vec![F::zero(); out.count()];
+        // An empty product is zeros already.
+        if m * k * n > 0 {
+            let pairs = a
+                .elements()
+                .chunks_exact(m * k)
+                .zip(b.elements().chunks_exact(k * n));
+            for (c, (a, b)) in c.chunks_exact_mut(m * n).zip(pairs) {
+                F::gemm([ta, tb], [m, n, k], a, b, c);
+            }
+        }
+        Self::from_vec(&out, c)
     }
 
     fn concat(parts: &[Self], axis: usize) -> Self {
@@ -213,8 +261,8 @@ impl<F: Real> Algebra for Cpu<F> {
         Self::from_vec(&a.shape(), mask)
     }
 
-    fn max_axis(&self, axis: usize) -> Self {
-        rearrange::max_axis(self, axis)
+    fn max_axis(x: &Self, axis: usize) -> Self {
+        rearrange::max_axis(x, axis)
     }
 
     fn select(mask: &Self, a: Self, b: Self) -> Self {

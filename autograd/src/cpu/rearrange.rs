@@ -7,7 +7,7 @@
 
 use super::Cpu;
 use crate::algebra::Algebra;
-use crate::linear::{End, Linear};
+use crate::linear::{End, Linear, Windows};
 use crate::real::Real;
 use crate::shape::Shape;
 
@@ -27,10 +27,25 @@ pub(super) fn apply<F: Real>(op: &Linear, x: Cpu<F>) -> Cpu<F> {
         Linear::Pad {
             axis, start, of, ..
         } => pad(x.elements(), shape.around(*axis), *start, *of),
-        Linear::Gather { index, .. } => gather(x.elements(), shape.around(0).2, index.as_slice()),
-        Linear::ScatterAdd { index, of } => {
-            scatter_add(x.elements(), shape.around(0).2, index.as_slice(), *of)
+        Linear::Gather { axis, index, .. } => {
+            gather(x.elements(), shape.around(*axis), index.as_slice())
         }
+        Linear::ScatterAdd { axis, index, of } => {
+            scatter_add(x.elements(), shape.around(*axis), index.as_slice(), *of)
+        }
+        Linear::Unfold { axis, windows } => {
+            let places: Vec<usize> = places(*windows).collect();
+            gather(x.elements(), shape.around(*axis), &places)
+        }
+        Linear::Fold { axis, windows } => {
+            let places: Vec<usize> = places(*windows).collect();
+            let (outer, n, inner) = shape.around(*axis);
+            let around = (outer, n * windows.size, inner / windows.size);
+            scatter_add(x.elements(), around, &places, windows.of)
+        }
+        Linear::Diagonal { matrix } => diagonal(x.elements(), *matrix),
+        Linear::EmbedDiagonal { matrix } => embed_diagonal(x.elements(), *matrix),
+        Linear::Roll { axis, by, .. } => roll(x.elements(), shape.around(*axis), *by),
         Linear::Flip { axis } => flip(x.elements(), shape.around(*axis)),
         Linear::Cumsum { axis, from } => cumsum(x.elements(), shape.around(*axis), *from),
     };
@@ -172,21 +187,66 @@ fn pad<F: Real>(x: &[F], (outer, n, inner): Around, start: usize, of: usize) -> 
     y
 }
 
-fn gather<F: Real>(x: &[F], inner: usize, index: &[usize]) -> Vec<F> {
-    let mut y = Vec::with_capacity(index.len() * inner);
-    for &row in index {
-        y.extend_from_slice(&x[row * inner..(row + 1) * inner]);
+fn gather<F: Real>(x: &[F], (outer, n, inner): Around, index: &[usize]) -> Vec<F> {
+    let mut y = Vec::with_capacity(outer * index.len() * inner);
+    for o in 0..outer {
+        let block = &x[o * n * inner..(o + 1) * n * inner];
+        if inner == 1 {
+            y.extend(index.iter().map(|&place| block[place]));
+        } else {
+            for &place in index {
+                y.extend_from_slice(&block[place * inner..(place + 1) * inner]);
+            }
+        }
     }
     y
 }
 
-fn scatter_add<F: Real>(x: &[F], inner: usize, index: &[usize], of: usize) -> Vec<F> {
-    let mut y = vec![F::zero(); of * inner];
-    for (i, &row) in index.iter().enumerate() {
-        let source = &x[i * inner..(i + 1) * inner];
-        for (y, &x) in y[row * inner..(row + 1) * inner].iter_mut().zip(source) {
-            *y += x;
+fn scatter_add<F: Real>(x: &[F], (outer, n, inner): Around, index: &[usize], of: usize) -> Vec<F> {
+    let mut y = vec![F::zero(); outer * of * inner];
+    for o in 0..outer {
+        let source = &x[o * n * inner..(o + 1) * n * inner];
+        let sums = &mut y[o * of * inner..(o + 1) * of * inner];
+        for (i, &place) in index.iter().enumerate() {
+            let run = &source[i * inner..(i + 1) * inner];
+            for (y, &x) in sums[place * inner..(place + 1) * inner].iter_mut().zip(run) {
+                *y += x;
+            }
         }
+    }
+    y
+}
+
+/// The places that all windows see, one window after the other.
+fn places(windows: Windows) -> impl Iterator<Item = usize> {
+    let starts = (0..windows.count()).map(move |w| w * windows.step);
+    starts.flat_map(move |start| (0..windows.size).map(move |k| start + k * windows.dilation))
+}
+
+fn diagonal<F: Real>(x: &[F], [m, n]: [usize; 2]) -> Vec<F> {
+    let matrices = x.chunks_exact((m * n).max(1));
+    matrices
+        .flat_map(|matrix| matrix.iter().step_by(n + 1).take(m.min(n)))
+        .copied()
+        .collect()
+}
+
+fn embed_diagonal<F: Real>(x: &[F], [m, n]: [usize; 2]) -> Vec<F> {
+    let length = m.min(n).max(1);
+    let mut y = vec![F::zero(); x.len() / length * m * n];
+    let matrices = y.chunks_exact_mut((m * n).max(1));
+    for (matrix, diagonal) in matrices.zip(x.chunks_exact(length)) {
+        for (y, &x) in matrix.iter_mut().step_by(n + 1).zip(diagonal) {
+            *y = x;
+        }
+    }
+    y
+}
+
+fn roll<F: Real>(x: &[F], (outer, n, inner): Around, by: usize) -> Vec<F> {
+    let mut y = x.to_vec();
+    for o in 0..outer {
+        y[o * n * inner..(o + 1) * n * inner].rotate_right(by * inner);
     }
     y
 }

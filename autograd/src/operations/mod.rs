@@ -7,4 +7,5 @@ mod arithmetic;
 mod pointwise;
 mod product;
 mod rearrangement;
+mod reduction;
 mod softmax;

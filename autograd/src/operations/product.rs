@@ -3,26 +3,48 @@
 use crate::algebra::{Algebra, Transpose};
 use crate::finite::checked;
 use crate::pointwise::Unary;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 /// Products.
 impl<A: Algebra> Tensor<A> {
-    /// The product of two matrices, `[m, k] · [k, n] → [m, n]`.
+    /// The products of matrices in the last two axes,
+    /// `[…, m, k] · […, k, n] → […, m, n]`; the axes before are broadcast.
     #[track_caller]
     #[must_use]
     pub fn matmul(&self, other: &Self) -> Self {
-        self.matmul_with(Transpose::No, other, Transpose::No)
+        let (a, b) = (self.shape(), other.shape());
+        assert!(
+            a.rank() >= 2 && b.rank() >= 2,
+            "matmul: {a} times {b}: two matrices were expected"
+        );
+        if b.rank() == 2 && a.rank() > 2 {
+            // One matrix on the right: all rows are one tall matrix.
+            let (stack, k) = (&a[..a.rank() - 1], a[a.rank() - 1]);
+            let rows = stack.iter().product();
+            let product = self.reshape(&[rows, k]).matmul(other);
+            return product.reshape(&[stack, &[b[1]]].concat());
+        }
+        let (m, n) = (&a[a.rank() - 2..], &b[b.rank() - 2..]);
+        let (s, t) = (
+            Shape::new(&a[..a.rank() - 2]),
+            Shape::new(&b[..b.rank() - 2]),
+        );
+        let Some(stack) = s.broadcast(&t) else {
+            panic!("matmul: {a} times {b}: stacks {s} and {t} do not broadcast together");
+        };
+        let left = self.broadcast_to(&[&stack, m].concat());
+        let right = other.broadcast_to(&[&stack, n].concat());
+        left.matmul_with(Transpose::No, &right, Transpose::No)
     }
 
+    /// Stacks of equal shape.
     #[track_caller]
     pub(crate) fn matmul_with(&self, ta: Transpose, other: &Self, tb: Transpose) -> Self {
         let (a, b) = (self.shape(), other.shape());
-        assert!(
-            a.rank() == 2 && b.rank() == 2,
-            "matmul: {a} times {b}: two matrices were expected"
-        );
-        let inner_a = if ta == Transpose::No { a[1] } else { a[0] };
-        let inner_b = if tb == Transpose::No { b[0] } else { b[1] };
+        let (i, j) = (a.rank() - 2, b.rank() - 2);
+        let inner_a = if ta == Transpose::No { a[i + 1] } else { a[i] };
+        let inner_b = if tb == Transpose::No { b[j] } else { b[j + 1] };
         assert!(
             inner_a == inner_b,
             "matmul: {a} times {b}: inner sizes {inner_a} and {inner_b} differ"

@@ -1,6 +1,6 @@
 //! **Softmax** and the logarithm of a sum of exponentials.
 
-use crate::algebra::{Algebra, Compare};
+use crate::algebra::Algebra;
 use crate::tensor::Tensor;
 
 /// Sums of exponentials.
@@ -25,17 +25,24 @@ impl<A: Algebra> Tensor<A> {
         &e / &e.sum_axis_keep(axis)
     }
 
-    /// The maximum as a constant (the shift cancels, so it has no derivative),
-    /// with ±∞ replaced by 0: `∞ − ∞` would be NaN.
+    /// `ln softmax(x)ᵢ = xᵢ − ln Σ exp xⱼ` along an axis, which is kept; finite
+    /// also where the softmax itself rounds to 0.
+    #[track_caller]
+    #[must_use]
+    pub fn log_softmax(&self, axis: usize) -> Self {
+        self.check_axis("log_softmax", axis);
+        let kept = self.shape().with(axis, 1);
+        let shifted = self - self.finite_max(axis);
+        let normaliser = shifted.logsumexp(axis).reshape(&kept);
+        shifted - normaliser
+    }
+
+    /// The maximum as a constant (the shift cancels, so it needs no
+    /// derivative), with ±∞ and NaN replaced by 0: `∞ − ∞` would be NaN.
     fn finite_max(&self, axis: usize) -> Self {
-        let max = Tensor::<A::Base>(self.0.max_axis(axis));
+        let max = self.stop().max_axis_keep(axis);
         let zero = max.zeros_like();
         let distance = 0.0 * &max; // 0 where finite, NaN where not
-        let finite = Tensor(<A::Base as Algebra>::compare(
-            Compare::Equal,
-            &distance.0,
-            &zero.0,
-        ));
-        Tensor::constant(&Tensor::select(&finite, &max, &zero))
+        Tensor::constant(&Tensor::select(&distance.eq(&zero), &max, &zero))
     }
 }
