@@ -4,8 +4,13 @@
 //! `map.rs`, or follows by composition.
 
 mod arithmetic;
+mod cholesky;
 mod pointwise;
 mod product;
 mod rearrangement;
 mod reduction;
 mod softmax;
+mod stacks;
+mod triangular;
+
+pub use triangular::Triangle;
