@@ -4,6 +4,7 @@
 //! `map.rs`, or follows by composition.
 
 mod arithmetic;
+mod attention;
 mod cholesky;
 mod pointwise;
 mod product;

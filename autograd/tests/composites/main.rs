@@ -2,6 +2,7 @@
 //! loops that know nothing of the library, through the checker in every mode,
 //! at special points, and with wrong twins that must be rejected.
 
+mod attention;
 mod linear_algebra;
 
 use autograd::check::{self, Program, Report};
