@@ -6,6 +6,7 @@
 mod arithmetic;
 mod attention;
 mod cholesky;
+mod normalisation;
 mod pointwise;
 mod product;
 mod rearrangement;

@@ -4,6 +4,7 @@
 
 mod attention;
 mod linear_algebra;
+mod normalisation;
 
 use autograd::check::{self, Program, Report};
 use autograd::{Algebra, Cpu, Dual, Real, Tensor, Var, grad, jvp, vjp};
