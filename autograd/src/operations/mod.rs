@@ -6,6 +6,7 @@
 mod arithmetic;
 mod attention;
 mod cholesky;
+mod losses;
 mod normalisation;
 mod pointwise;
 mod product;

@@ -4,6 +4,7 @@
 
 mod attention;
 mod linear_algebra;
+mod losses;
 mod normalisation;
 
 use autograd::check::{self, Program, Report};
