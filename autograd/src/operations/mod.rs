@@ -6,6 +6,7 @@
 mod arithmetic;
 mod attention;
 mod cholesky;
+mod einsum;
 mod losses;
 mod normalisation;
 mod pointwise;

@@ -3,6 +3,7 @@
 //! at special points, and with wrong twins that must be rejected.
 
 mod attention;
+mod einsum;
 mod linear_algebra;
 mod losses;
 mod normalisation;
