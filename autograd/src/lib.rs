@@ -80,6 +80,7 @@ pub use jacobian::{jacobian, jacobian_forward, jacobian_reverse};
 pub use laplacian::laplacian;
 pub use linear::{End, Linear, Windows};
 pub use nn::{Dense, Mlp, TimeFeatures};
+pub use operations::Triangle;
 pub use philox::{Draw, Philox};
 pub use pointwise::{Binary, Unary};
 pub use primitive::Primitive;
