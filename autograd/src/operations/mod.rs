@@ -4,8 +4,11 @@
 //! `map.rs`, or follows by composition.
 
 mod arithmetic;
+mod convolution;
 mod pointwise;
 mod product;
 mod rearrangement;
 mod reduction;
 mod softmax;
+
+pub use convolution::Convolution;
