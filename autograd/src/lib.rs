@@ -67,7 +67,7 @@ pub use finite::trap_non_finite;
 pub use index::Index;
 pub use linear::{End, Linear, Windows};
 pub use nn::{Dense, Mlp, TimeFeatures};
-pub use operations::Convolution;
+pub use operations::{Convolution, Pooling};
 pub use philox::{Draw, Philox};
 pub use pointwise::{Binary, Unary};
 pub use primitive::Primitive;

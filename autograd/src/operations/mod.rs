@@ -6,9 +6,11 @@
 mod arithmetic;
 mod convolution;
 mod pointwise;
+mod pooling;
 mod product;
 mod rearrangement;
 mod reduction;
 mod softmax;
 
 pub use convolution::Convolution;
+pub use pooling::Pooling;
