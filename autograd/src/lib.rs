@@ -66,7 +66,10 @@ pub use ema::Ema;
 pub use finite::trap_non_finite;
 pub use index::Index;
 pub use linear::{End, Linear, Windows};
-pub use nn::{Dense, Mlp, TimeFeatures};
+pub use nn::{
+    ClassEmbedding, Conv2d, Dense, GroupNorm, LayerNorm, Level, Mlp, ResidualBlock, TimeFeatures,
+    UNet, UNetConfig,
+};
 pub use operations::{Convolution, Pooling};
 pub use philox::{Draw, Philox};
 pub use pointwise::{Binary, Unary};
