@@ -163,11 +163,11 @@ elementary! {
     /// `eˣ`.
     exp:                        f64::exp,             polynomial::exp,           Unary::Exp;
     /// `eˣ − 1`.
-    exp_m1:                     f64::exp_m1,          rounded(f64::exp_m1),      Unary::ExpM1;
+    exp_m1:                     f64::exp_m1,          polynomial::exp_m1,        Unary::ExpM1;
     /// `ln x`.
     ln:                         f64::ln,              polynomial::ln,            Unary::Ln;
     /// `ln(1 + x)`.
-    ln_1p:                      f64::ln_1p,           rounded(f64::ln_1p),       Unary::Ln1p;
+    ln_1p:                      f64::ln_1p,           polynomial::ln_1p,         Unary::Ln1p;
     /// `sin x`.
     sin:                        f64::sin,             polynomial::sin,           Unary::Sin;
     /// `cos x`.
@@ -197,9 +197,9 @@ elementary! {
     /// `ln(1 + eˣ)`.
     softplus:                   softplus_f64,         softplus_f32,              Unary::Softplus;
     /// `erf x`.
-    erf:                        libm::erf,            rounded(libm::erf),        Unary::Erf;
+    erf:                        libm::erf,            polynomial::erf,           Unary::Erf;
     /// `1 − erf x`.
-    erfc:                       libm::erfc,           rounded(libm::erfc),       Unary::Erfc;
+    erfc:                       libm::erfc,           polynomial::erfc,          Unary::Erfc;
     /// `ln Γ(x)`.
     ln_gamma:                   gamma::ln_gamma,      rounded(gamma::ln_gamma),  Unary::LnGamma;
     /// `ψ⁽ⁿ⁾(x)`.
@@ -240,16 +240,7 @@ fn softplus_f64(x: f64) -> f64 {
 /// As [`softplus_f64`].
 #[inline(always)]
 fn softplus_f32(x: f32) -> f32 {
-    Num::relu(x) + ln_1p_of_unit(polynomial::exp(-x.abs()))
-}
-
-/// `ln(1 + u)` for `u` in [0, 1]: the rounding of `1 + u` is undone to first
-/// order (Higham, *Accuracy and Stability of Numerical Algorithms*, 1.14.1).
-#[inline(always)]
-fn ln_1p_of_unit(u: f32) -> f32 {
-    let w = 1.0 + u;
-    let corrected = polynomial::ln(w) * (u / (w - 1.0));
-    if w == 1.0 { u } else { corrected }
+    Num::relu(x) + polynomial::ln_1p(polynomial::exp(-x.abs()))
 }
 
 #[cfg(test)]

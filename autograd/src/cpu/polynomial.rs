@@ -29,17 +29,9 @@ fn power_of_two(n: i32) -> f32 {
     f32::from_bits(((n + 127) << 23) as u32)
 }
 
-/// `eˣ`, within 1.1 ulp; subnormal results within 1 unit of 2⁻¹⁴⁹.
+/// `eʳ − 1` for `|r| ≤ ½ ln 2`.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
-    // Beyond these ends the result is 0 or ∞; comparisons this way round keep
-    // NaN.
-    let x = if x < -110.0 { -110.0 } else { x };
-    let x = if x > 90.0 { 90.0 } else { x };
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    // ln 2 in two parts; n times the first is exact.
-    let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
+fn exp_m1_reduced(r: f32) -> f32 {
     let tail = horner(
         r,
         [
@@ -51,7 +43,21 @@ pub(crate) fn exp(x: f32) -> f32 {
             1.987_569_1e-4,
         ],
     );
-    let y = r * r * tail + r + 1.0;
+    r * r * tail + r
+}
+
+/// `eˣ`, within 1.1 ulp; subnormal results within 1 unit of 2⁻¹⁴⁹.
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
+    // Beyond these ends the result is 0 or ∞; comparisons this way round keep
+    // NaN.
+    let x = if x < -110.0 { -110.0 } else { x };
+    let x = if x > 90.0 { 90.0 } else { x };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    // ln 2 in two parts; n times the first is exact.
+    let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
+    let y = exp_m1_reduced(r) + 1.0;
     // 2ⁿ in two factors, since n may lie outside the exponents of f32.
     let whole = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
     let half = whole >> 1;
@@ -59,6 +65,22 @@ pub(crate) fn exp(x: f32) -> f32 {
     let half = if x.is_nan() { 0 } else { half };
     let rest = if x.is_nan() { 0 } else { whole - half };
     y * power_of_two(half) * power_of_two(rest)
+}
+
+/// `eˣ − 1`, within 2 ulp: `2ⁿ(eʳ − 1) + (2ⁿ − 1)`, where nothing cancels.
+#[inline(always)]
+pub(crate) fn exp_m1(x: f32) -> f32 {
+    // Beyond 40 the 1 is less than half a unit of the last place, below −40
+    // the exponential is.
+    let inside = if x < -40.0 { -40.0 } else { x };
+    let inside = if inside > 40.0 { 40.0 } else { inside };
+    let shifted = inside * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = (inside - n * 0.693_359_4) - n * -2.121_944_4e-4;
+    let whole = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    let scale = power_of_two(if x.is_nan() { 0 } else { whole });
+    let y = scale * exp_m1_reduced(r) + (scale - 1.0);
+    if x > 40.0 { exp(x) } else { y }
 }
 
 /// `ln x`, within 1 ulp; −∞ at 0, NaN below.
@@ -95,6 +117,17 @@ pub(crate) fn ln(x: f32) -> f32 {
     let y = if x == f32::INFINITY { x } else { y };
     let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
     if x >= 0.0 { y } else { f32::NAN }
+}
+
+/// `ln(1 + u)`, within 3 ulp: the rounding of `1 + u` is undone to first order
+/// (Higham, *Accuracy and Stability of Numerical Algorithms*, 1.14.1).
+#[inline(always)]
+pub(crate) fn ln_1p(u: f32) -> f32 {
+    let w = 1.0 + u;
+    // From 2²⁴ on `1 + u` rounds to `u`, and ∞/∞ would be NaN.
+    let ratio = if u < 16_777_216.0 { u / (w - 1.0) } else { 1.0 };
+    let corrected = ln(w) * ratio;
+    if w == 1.0 { u } else { corrected }
 }
 
 /// `(sin r, cos r)` for `|r| ≤ π/4`.
@@ -177,6 +210,83 @@ pub(crate) fn tanh(x: f32) -> f32 {
     if x.abs() < 0.625 { near } else { far }
 }
 
+/// `erf x − x` for `|x| < 1`: a correction that is rounded less than the whole.
+#[inline(always)]
+fn erf_near(x: f32) -> f32 {
+    let series = horner(
+        x * x,
+        [
+            1.283_791_7e-1,
+            -3.761_262_6e-1,
+            1.128_358_5e-1,
+            -2.685_381_2e-2,
+            5.188_327_7e-3,
+            -8.010_194e-4,
+            7.853_861e-5,
+        ],
+    );
+    x * series
+}
+
+/// `erfc a` for `a ≥ 1`: `e^{−a²}/a` times a polynomial in `1/a²`.
+#[inline(always)]
+fn erfc_far(a: f32) -> f32 {
+    // From here on the result is 0, and the products below stay finite.
+    let a = if a > 11.0 { 11.0 } else { a };
+    // a² in two parts, the first exact: an error in it would be multiplied by
+    // the size of the exponent.
+    let head = f32::from_bits(a.to_bits() & 0xffff_f000);
+    let decay = exp(-head * head) * exp((head - a) * (head + a));
+    let q = 1.0 / a;
+    let z = q * q;
+    let near = horner(
+        z,
+        [
+            5.638_259_4e-1,
+            -2.741_127e-1,
+            3.404_88e-1,
+            -4.944_515_3e-1,
+            6.210_004_6e-1,
+            -5.824_733e-1,
+            3.687_424_7e-1,
+            -1.387_039_4e-1,
+            2.326_82e-2,
+        ],
+    );
+    let far = horner(
+        z,
+        [
+            5.641_896e-1,
+            -2.820_767_4e-1,
+            4.218_463_4e-1,
+            -1.015_265_3,
+            2.921_019,
+            -7.495_518,
+            12.977_2,
+            -10.477_664,
+        ],
+    );
+    decay * q * if a < 2.0 { near } else { far }
+}
+
+/// `erf x`, within 2 ulp.
+#[inline(always)]
+pub(crate) fn erf(x: f32) -> f32 {
+    let far = (1.0 - erfc_far(x.abs())).copysign(x);
+    if x.abs() < 1.0 { erf_near(x) + x } else { far }
+}
+
+/// `1 − erf x`, within 8 ulp where normal: two exponentials and a product of
+/// four factors.
+#[inline(always)]
+pub(crate) fn erfc(x: f32) -> f32 {
+    let far = erfc_far(x.abs());
+    let far = if x < 0.0 { 2.0 - far } else { far };
+    // 1 − x is exact from ½ on, where the rest cancels most.
+    let near = (1.0 - x) - erf_near(x);
+    if x.abs() < 1.0 { near } else { far }
+}
+
 /// `1/(1 + e⁻ˣ)`, within 2.5 ulp where normal.
 #[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
@@ -221,11 +331,15 @@ mod tests {
     fn errors_in_units_of_the_last_place_over_the_whole_range() {
         let all = |_: f32| true;
         let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
-        let cases: [(&str, f64, f64); 4] = [
+        let cases: [(&str, f64, f64); 8] = [
             ("exp", worst(exp, f64::exp, all), 1.1),
             ("ln", worst(ln, f64::ln, all), 1.0),
             ("tanh", worst(tanh, f64::tanh, all), 2.5),
             ("sigmoid", worst(sigmoid, logistic, |x| x > -87.0), 2.5),
+            ("exp_m1", worst(exp_m1, f64::exp_m1, all), 2.0),
+            ("ln_1p", worst(ln_1p, f64::ln_1p, all), 3.0),
+            ("erf", worst(erf, libm::erf, all), 2.0),
+            ("erfc", worst(erfc, libm::erfc, |x| x < 9.0), 8.0),
         ];
         for (name, worst, bound) in cases {
             println!("{name}: {worst:.3} ulp");

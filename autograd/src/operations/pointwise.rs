@@ -120,6 +120,9 @@ impl<A: Algebra> Tensor<A> {
     }
 
     /// `a` where `mask` is not 0, else `b`. All three have one shape.
+    ///
+    /// What is not chosen gets the cotangent 0, and 0 times an infinite slope
+    /// is NaN: to avoid `ln 0`, select its argument before, not its value after.
     #[track_caller]
     #[must_use]
     pub fn select(mask: &Tensor<A::Base>, a: &Self, b: &Self) -> Self {
