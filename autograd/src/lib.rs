@@ -79,8 +79,11 @@ pub use index::Index;
 pub use jacobian::{jacobian, jacobian_forward, jacobian_reverse};
 pub use laplacian::laplacian;
 pub use linear::{End, Linear, Windows};
-pub use nn::{Dense, Mlp, TimeFeatures};
-pub use operations::Triangle;
+pub use nn::{
+    ClassEmbedding, Conv2d, Dense, GroupNorm, LayerNorm, Level, Mlp, ResidualBlock, TimeFeatures,
+    UNet, UNetConfig,
+};
+pub use operations::{Convolution, Pooling, Triangle};
 pub use philox::{Draw, Philox};
 pub use pointwise::{Binary, Unary};
 pub use primitive::Primitive;
