@@ -58,6 +58,17 @@ impl<A: Algebra> Dual<A> {
         Tensor(Dual { primal, tangent })
     }
 
+    /// A value of an outer derivative, held constant by this one: see
+    /// [`Var::held`](crate::Var::held).
+    #[must_use]
+    pub fn held(primal: &Tensor<A>) -> Tensor<Self> {
+        let primal = primal.clone();
+        Tensor(Dual {
+            primal,
+            tangent: None,
+        })
+    }
+
     /// The tangent of a result of the derivative `tag`; zero when the result
     /// does not depend on the input.
     pub(crate) fn parts(self, tag: Tag) -> (Tensor<A>, Tensor<A>) {
@@ -108,8 +119,9 @@ impl<A: Algebra> Differentiated<A> for Dual<A> {
 fn assert_same_derivative(a: Tag, b: Tag) {
     assert!(
         a == b,
-        "two different forward derivatives meet in one operation: \
-         lift the outer variable with Tensor::constant before using it inside the inner derivative"
+        "two different forward derivatives meet in one operation: take the inner \
+         derivative over the outer one's algebra and let the outer variable in with \
+         Dual::held, or stop it with .stop()"
     );
 }
 

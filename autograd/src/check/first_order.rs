@@ -5,7 +5,7 @@ use super::points::{dot, flat, moved, nan_max, relative, units};
 use super::{Plain, Program, richardson};
 use crate::algebra::Algebra;
 use crate::cpu::Cpu;
-use crate::derivative::{jvp, value_and_grad_partial, vjp};
+use crate::derivative::{jvp, value_and_grad_partial, vjp_partial};
 use crate::dual::Dual;
 use crate::tensor::Tensor;
 use crate::var::Var;
@@ -15,7 +15,7 @@ use crate::var::Var;
 pub(super) fn same_value<P: Program>(program: &P, at: &Vec<Plain>, y: &Plain) -> bool {
     let bits = |x: &Plain| -> Vec<u64> { x.as_slice().iter().map(|x| x.to_bits()).collect() };
     let (forward, _) = jvp(|x| program.run(x), at, at);
-    let (reverse, _) = vjp(|x| program.run(x), at, y);
+    let (reverse, _) = vjp_partial(|x| program.run(x), at, y);
     let shapes = y.shape() == forward.shape() && y.shape() == reverse.shape();
     shapes && bits(y) == bits(&forward) && bits(y) == bits(&reverse)
 }
@@ -50,7 +50,7 @@ impl Jacobian {
     pub(super) fn reverse_error<P: Program>(&self, program: &P, at: &Vec<Plain>, y: &Plain) -> f64 {
         let rows = units(std::slice::from_ref(y)).enumerate();
         rows.fold(0.0, |worst, (row, e)| {
-            let pulled = flat(&vjp(|x| program.run(x), at, &e[0]).1);
+            let pulled = flat(&vjp_partial(|x| program.run(x), at, &e[0]).1);
             let measured: Vec<f64> = self.columns.iter().map(|c| c[row]).collect();
             nan_max(worst, relative(&pulled, &measured))
         })
@@ -65,7 +65,7 @@ pub(super) fn dot_residual<P: Program>(
     w: &Plain,
 ) -> f64 {
     let (_, pushed) = jvp(|x| program.run(x), at, v);
-    let (_, pulled) = vjp(|x| program.run(x), at, w);
+    let (_, pulled) = vjp_partial(|x| program.run(x), at, w);
     let (left, left_size) = dot(std::slice::from_ref(w), &[pushed]);
     let (right, right_size) = dot(&pulled, v);
     (left - right).abs() / left_size.max(right_size).max(1.0)
@@ -73,8 +73,8 @@ pub(super) fn dot_residual<P: Program>(
 
 /// The gradient of `⟨w, f(x) + 2 f(x)⟩` is three times that of `⟨w, f(x)⟩`.
 pub(super) fn fan_out_residual<P: Program>(program: &P, at: &Vec<Plain>, w: &Plain) -> f64 {
-    let (_, once) = vjp(|x| program.run(x), at, w);
-    let (_, thrice) = vjp(|x| program.run(x) + 2.0 * program.run(x), at, w);
+    let (_, once) = vjp_partial(|x| program.run(x), at, w);
+    let (_, thrice) = vjp_partial(|x| program.run(x) + 2.0 * program.run(x), at, w);
     let expected: Vec<f64> = flat(&once).iter().map(|g| 3.0 * g).collect();
     relative(&flat(&thrice), &expected)
 }
@@ -90,8 +90,8 @@ pub(super) fn two_slots_residual<P: Program>(program: &P, at: &[Plain], w: &Plai
             }
             let mut point = at.to_vec();
             point[second] = point[first].clone();
-            let (_, apart) = vjp(|x| program.run(x), &point, w);
-            let (_, together) = vjp(
+            let (_, apart) = vjp_partial(|x| program.run(x), &point, w);
+            let (_, together) = vjp_partial(
                 |x: &Vec<Tensor<Var<Cpu<f64>>>>| {
                     let mut x = x.clone();
                     x[second] = x[first].clone();
@@ -120,7 +120,7 @@ where
 {
     let v = v.iter().map(Tensor::constant).collect();
     let (_, pushed) = jvp(|x| program.run(x), x, &v);
-    let (_, pulled) = vjp(|x| program.run(x), x, &Tensor::constant(w));
+    let (_, pulled) = vjp_partial(|x| program.run(x), x, &Tensor::constant(w));
     std::iter::once(pushed).chain(pulled).collect()
 }
 

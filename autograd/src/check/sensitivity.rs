@@ -11,7 +11,7 @@
 use super::first_order::{Jacobian, dot_residual};
 use super::points::{Weyl, flat, units};
 use super::{DOT_TOLERANCE, Direction, Fault, JVP_TOLERANCE, Plain, Program, with_fault};
-use crate::derivative::{jvp, vjp};
+use crate::derivative::{jvp, vjp_partial};
 use crate::fault::rules_applied;
 
 /// What was measured of one program at one point.
@@ -146,7 +146,9 @@ impl<'a, P: Program> Bench<'a, P> {
         let all = || -> Vec<f64> {
             let run = |e: Vec<Plain>| jvp(|x| self.program.run(x), &self.at, &e).1.to_vec();
             let mut entries: Vec<f64> = units(&self.at).flat_map(run).collect();
-            entries.extend(flat(&vjp(|x| self.program.run(x), &self.at, &self.w).1));
+            entries.extend(flat(
+                &vjp_partial(|x| self.program.run(x), &self.at, &self.w).1,
+            ));
             entries
         };
         all() != with_fault(fault, all)

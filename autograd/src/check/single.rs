@@ -5,7 +5,7 @@ use super::points::nan_max;
 use super::rounding::Rounded;
 use super::{Plain, Program};
 use crate::cpu::Cpu;
-use crate::derivative::{jvp, vjp};
+use crate::derivative::{jvp, vjp_partial};
 use crate::tensor::Tensor;
 
 fn narrow(x: &Plain) -> Tensor<Cpu<f32>> {
@@ -28,11 +28,11 @@ pub(super) fn over_bound<P: Program>(program: &P, at: &[Plain], v: &[Plain], w: 
     };
     let bound_vjp = {
         let at: Vec<_> = at.iter().map(Tensor::exact).collect();
-        vjp(|x| program.run(x), &at, &Tensor::exact(w)).1
+        vjp_partial(|x| program.run(x), &at, &Tensor::exact(w)).1
     };
     let pulled = {
         let at: Vec<_> = at.iter().map(narrow).collect();
-        vjp(|x| program.run(x), &at, &narrow(w)).1
+        vjp_partial(|x| program.run(x), &at, &narrow(w)).1
     };
     let plain = {
         let at: Vec<_> = at.iter().map(narrow).collect();

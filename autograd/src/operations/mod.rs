@@ -4,8 +4,17 @@
 //! `map.rs`, or follows by composition.
 
 mod arithmetic;
+mod attention;
+mod cholesky;
+mod einsum;
+mod losses;
+mod normalisation;
 mod pointwise;
 mod product;
 mod rearrangement;
 mod reduction;
 mod softmax;
+mod stacks;
+mod triangular;
+
+pub use triangular::Triangle;
