@@ -51,6 +51,36 @@ fn a_planted_wrong_twin_prints_fail_and_exits_with_one() {
 }
 
 #[test]
+fn the_operations_of_autograd_are_verified_and_a_planted_fault_is_found() {
+    let output = flowgrad(&["verify", "--autograd", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let rows: Value = serde_json::from_slice(&output.stdout).expect("valid JSON");
+    let rows = rows.as_array().expect("a list");
+    assert!(rows.len() > 80, "{} operations", rows.len());
+    for row in rows {
+        let number = |key: &str| row[key].as_f64().expect("a number");
+        assert_eq!(row["verdict"], "pass", "{row}");
+        assert!(row["operation"].is_string() && row["class"].is_string());
+        assert!(number("jvp_error") <= 1e-10 && number("vjp_error") <= 1e-10);
+        assert!(number("dot_residual") <= 1e-13 && number("value_ulps") >= 0.0);
+        // Only steps have no rule.
+        let caught = row["smallest_error_caught"].as_f64();
+        assert!(caught.is_none_or(|error| error <= 1e-9), "{row}");
+        assert!(caught.is_some() || row["class"] == "pointwise", "{row}");
+    }
+    for name in ["tanh", "matmul", "cumsum", "Mlp", "primitive"] {
+        let output = flowgrad(&["verify", "--autograd", "--only", name, "--plant", name]);
+        let printed = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{printed}");
+        assert!(printed.contains("FAIL"), "{printed}");
+        assert!(printed.contains("verified 0 of 1 operations"), "{printed}");
+    }
+    let output = flowgrad(&["verify", "--autograd", "--only", "tanhh"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("unknown operation \"tanhh\""));
+}
+
+#[test]
 fn bad_input_is_one_clear_line_and_exit_code_two() {
     let output = flowgrad(&["verify", "--only", "FM.23"]);
     assert_eq!(output.status.code(), Some(2));

@@ -1,6 +1,7 @@
 //! The program `flowgrad`: verify the equations, take the tour.
 
 mod few_steps;
+mod operations;
 mod sample;
 mod table;
 mod tour;
@@ -34,7 +35,12 @@ enum Command {
     /// twin of it goes through the same measurement and must be rejected.
     /// Exits with 1 if an equation fails.
     Verify {
-        /// Only this equation, such as FM.8.
+        /// Every operation of autograd in place of the equations: derivatives
+        /// against extrapolated differences, values against 400 digits, and
+        /// the smallest error in a rule that is noticed.
+        #[arg(long)]
+        autograd: bool,
+        /// Only this equation, such as FM.8, or this operation.
         #[arg(long, value_name = "TAG")]
         only: Option<String>,
         /// A list of objects in place of the table.
@@ -47,7 +53,8 @@ enum Command {
         #[arg(long, default_value_t = Settings::default().cases,
               value_parser = clap::value_parser!(u32).range(16..=100_000))]
         cases: u32,
-        /// Put the wrong twin of this equation in its place, to see it fail.
+        /// Put the wrong twin of this equation in its place, to see it fail;
+        /// or an error of 1e-9 into the rules of this operation.
         #[arg(long, value_name = "TAG")]
         plant: Option<String>,
     },
@@ -96,6 +103,14 @@ fn main() -> ExitCode {
 fn run(command: Option<Command>) -> Result<ExitCode, Error> {
     match command {
         Some(Command::Verify {
+            autograd: true,
+            only,
+            json,
+            plant,
+            ..
+        }) => operations::verify(only.as_deref(), plant.as_deref(), json),
+        Some(Command::Verify {
+            autograd: false,
             only,
             json,
             seed,
