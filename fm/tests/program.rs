@@ -50,6 +50,22 @@ fn a_planted_wrong_twin_prints_fail_and_exits_with_one() {
     }
 }
 
+/// A tag is known in any case of letters, planted or not; a twin planted in an
+/// equation that is not verified is refused.
+#[test]
+fn a_twin_is_planted_where_it_was_named() {
+    let planted = [
+        "verify", "--only", "fm.2", "--plant", "fm.2", "--cases", "16",
+    ];
+    assert_eq!(flowgrad(&planted).status.code(), Some(1));
+    let output = flowgrad(&["verify", "--only", "FM.3", "--plant", "FM.2"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text(&output.stderr),
+        "flowgrad: --plant is FM.2; expected FM.3\n"
+    );
+}
+
 #[test]
 fn bad_input_is_one_clear_line_and_exit_code_two() {
     let output = flowgrad(&["verify", "--only", "FM.23"]);
