@@ -78,11 +78,39 @@ fn bad_input_is_one_clear_line_and_exit_code_two() {
         &["verify", "--cases", "0"][..],
         &["dance"],
         &["verify", "--frob"],
+        &["train", "--steps", "-1"],
+        &["few-steps", "--seed", "x"],
+        &["sample"],
     ] {
         let output = flowgrad(bad);
         assert_eq!(output.status.code(), Some(2), "{bad:?}");
-        assert!(!text(&output.stderr).contains("panicked"));
+        let message = text(&output.stderr);
+        assert!(message.starts_with("flowgrad: ") && message.lines().count() == 1);
+        assert!(message.contains("expected"), "{message}");
     }
+}
+
+/// The output may go to a full disk, and so may the message about it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_under_the_output_is_one_clear_line() {
+    let full = || fs::File::options().write(true).open("/dev/full");
+    let verify = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowgrad"));
+        command.args(["verify", "--only", "FM.11", "--cases", "16"]);
+        command.stdout(full().expect("it opens"));
+        command
+    };
+    let output = verify().stderr(Stdio::piped()).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    let message = text(&output.stderr);
+    assert!(
+        message.starts_with("flowgrad: cannot write to the standard output: No space left"),
+        "{message}"
+    );
+    assert_eq!(message.lines().count(), 1, "{message}");
+    let status = verify().stderr(full().expect("it opens")).status();
+    assert_eq!(status.expect("it runs").code(), Some(2));
 }
 
 #[test]

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 /// points as an array [COUNT, D] of f32 (.npy), in the units of the data, or as a
 /// picture (.png). Prints what it cost (NFE).
 #[derive(Args, Debug)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Sample {
     /// A model written by `flowgrad train`.
     #[arg(long, value_name = "FILE")]

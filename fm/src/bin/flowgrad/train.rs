@@ -20,6 +20,7 @@ use std::time::Instant;
 /// current step with everything written; --resume goes on from there, to the
 /// same bits as if it had never stopped.
 #[derive(Args, Debug)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Train {
     /// What to learn: 8gaussians, moons, scurve, checkerboard, digits, or a
     /// .npy or .csv FILE with a point a row. A file's columns are brought to
