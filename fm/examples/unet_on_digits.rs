@@ -30,7 +30,7 @@ type Recorded = Var<Real>;
 const PIXELS: usize = 64;
 const BATCH: usize = 128;
 /// Rows of a shard: what one tape records.
-const SHARD: usize = 64;
+const SHARD: usize = 32;
 const RATE: f64 = 2e-3;
 
 /// What the two networks have in common.
@@ -93,8 +93,13 @@ where
     let unseen: Vec<usize> = (0..data.held_out.nrows()).collect();
     let unseen = particles(data.held_out.view(), &unseen, Draw::seed(99));
     let held_out = |net: &M| {
-        let sum = loss_sum(|t, x| net.velocity(t, x), &unseen).item();
-        f64::from(sum) / (data.held_out.nrows() * PIXELS) as f64
+        let starts = (0..data.held_out.nrows()).step_by(BATCH);
+        let parts = starts.map(|i| i..data.held_out.nrows().min(i + BATCH));
+        let sums = parts.map(|rows| {
+            let part = cut::<Real>(&unseen, rows);
+            f64::from(loss_sum(|t, x| net.velocity(t, x), &part).item())
+        });
+        sums.sum::<f64>() / (data.held_out.nrows() * PIXELS) as f64
     };
     let mut adam = Adam::new(&net, AdamConfig::default());
     let mut rows = Philox::new(Draw::seed(7).stream(3));
