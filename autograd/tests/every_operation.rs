@@ -4,6 +4,7 @@
 //! of the package `tests` that reads the sources.
 
 use autograd::check::catalogue::{self, Class, entries, entry_of};
+use autograd::check::references;
 use autograd::check::sensitivity::measure;
 use autograd::check::{self, Program, Report, sample};
 use autograd::{Algebra, Cpu, End, Index, Linear, Primitive, Real, Tensor, Unary, Windows};
@@ -49,6 +50,28 @@ fn every_fault_in_a_shipped_rule_is_rejected() {
                 assert!(measured.jvp_error == 0.0 && measured.vjp_error == 0.0);
             }
         }
+    }
+}
+
+#[test]
+fn every_value_is_near_its_reference() {
+    let all = references::all();
+    let entries = entries();
+    for entry in &entries {
+        let Some(reference) = all.iter().find(|r| r.name == entry.name) else {
+            panic!("{}: add a line to generate.py", entry.name);
+        };
+        let each = entry.class == Class::Pointwise;
+        let double = reference.ulps::<f64, _>(&entry.program, each);
+        let single = reference.ulps::<f32, _>(&entry.program, each);
+        println!("{}: {double:.3} ulp in f64, {single:.3} in f32", entry.name);
+        let allowed = entry.allowed_ulps();
+        let near = double <= allowed.0 && single <= allowed.1;
+        assert!(near, "{}: {double} and {single} ulp", entry.name);
+    }
+    for reference in &all {
+        let known = entries.iter().any(|e| e.name == reference.name);
+        assert!(known, "{}: a reference of no entry", reference.name);
     }
 }
 

@@ -23,12 +23,14 @@
 //! Arrays should be tiny, with extents that differ pairwise, so that no
 //! transposition can hide. Every comparison fails on NaN.
 //!
-//! The [catalogue] lists every operation of this crate for it, and
-//! [sensitivity] measures how small an error in a rule it notices.
+//! The [catalogue] lists every operation of this crate for it, [references]
+//! have their values to far more digits, and [sensitivity] measures how small
+//! an error in a rule it notices.
 
 pub mod catalogue;
 mod first_order;
 mod points;
+pub mod references;
 pub mod richardson;
 pub mod rounding;
 mod second_order;

@@ -149,7 +149,7 @@ texts! {
     // Composite.
     Arithmetic,  "operators with numbers", Composite, [positives(&[&[2, 3]]), positives(&[&[]])], |x| 1.0 - &x[0] / 3.0 + 2.0 / &x[0] - 0.5;
     Powi,        "powi(-2)",      Composite, [positives(&[&[2, 3]])],                        |x| x[0].powi(-2);
-    Digamma,     "digamma",       Composite, [between(1.5, 3.0, &[&[2, 3]])],                |x| x[0].digamma();
+    Digamma,     "digamma",       Pointwise, [between(1.5, 3.0, &[&[2, 3]])],                |x| x[0].digamma();
     Var,         "var",           Composite, [reals(&[&[2, 3]])],                            |x| x[0].var(1.0);
     VarAxis,     "var_axis",      Composite, [reals(&[&[2, 3]]), reals(&[&[0, 3]])],         |x| x[0].var_axis(1, 0.0);
     Max,         "max",           Composite, [spread(&[2, 3]), spread(&[])],                 |x| x[0].max();
