@@ -8,9 +8,9 @@
 use crate::control::factor;
 use crate::error::Error;
 use crate::fixed::Solve;
+use crate::method::{Estimator, Method};
 use crate::space::{Field, Space};
 use crate::step::{End, Outcome, Stages, weighted};
-use crate::tableau::Method;
 
 /// The error allowed in a step: `absolute + relative·|y|`, coordinate by
 /// coordinate.
@@ -113,7 +113,7 @@ impl<P: Space, F: Field<P::State>> Solve<'_, P, F> {
         y0: P::State,
         plan: &Adaptive,
     ) -> Result<End<P::State>, Error> {
-        let Some(weights) = &method.error else {
+        let Some(Estimator::Embedded { weights, .. }) = &method.estimator else {
             return Err(Error::NoEstimator {
                 method: method.name,
             });
@@ -160,7 +160,7 @@ impl<P: Space, F: Field<P::State>> Solve<'_, P, F> {
             );
             end.evaluations += made;
             end.sample_evaluations += made * active.rows.len();
-            weighted(weights, &stages.k, |terms| {
+            weighted(&weights.0, &stages.k, |terms| {
                 let between = (&active.y, &stages.y);
                 self.space
                     .error_norm(&mut errors, between, &active.h, terms, plan.tolerance);
@@ -289,7 +289,7 @@ fn judge<S>(
             continue;
         }
         accept[i] = error <= 1.0;
-        let factor = factor(error, method.order - 1, active.rejected[i]);
+        let factor = factor(error, (method.order - 1) as u32, active.rejected[i]);
         active.rejected[i] = !accept[i];
         if accept[i] {
             end.accepted += 1;

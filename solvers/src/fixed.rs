@@ -1,9 +1,9 @@
 //! **Fixed steps**: one step for each interval of a grid, for all samples.
 
 use crate::error::Error;
+use crate::method::Method;
 use crate::space::{Field, Space};
 use crate::step::{End, Outcome, Stages};
-use crate::tableau::Method;
 use crate::time_grid::TimeGrid;
 use std::ops::ControlFlow;
 

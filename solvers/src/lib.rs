@@ -26,28 +26,40 @@
 //! `t₁` in bits.
 //!
 //! ## Reading order
-//! `fraction.rs`, `tableau.rs` (what makes a method right, checked when it is
-//! compiled), `methods.rs` (the data), `space.rs`, `step.rs` (the step),
-//! `fixed.rs`, `control.rs`, `adaptive.rs`.
+//! `fraction.rs`, `trees.rs`, `tableau.rs` (what makes a method right, checked
+//! when it is compiled), `order.rs` (the same conditions for any numbers),
+//! `methods.rs` (the data), `dense.rs`, `stability.rs`, `space.rs`, `step.rs`
+//! (the step), `fixed.rs`, `control.rs`, `adaptive.rs`.
 
 mod adaptive;
 mod control;
+mod dense;
+mod dop853;
 mod error;
 mod fixed;
 mod fraction;
+mod method;
 pub mod methods;
+pub mod order;
+mod printed;
 mod rows;
 mod space;
+pub mod stability;
 mod step;
 mod tableau;
 mod time_grid;
+pub mod trees;
+mod tsitouras;
 
 pub use adaptive::{Adaptive, Tolerance};
+pub use dense::{Dense, Smoothness};
 pub use error::Error;
 pub use fixed::Solve;
 pub use fraction::Fraction;
+pub use method::{Estimator, Method, Terms};
+pub use printed::{Coefficient, Printed};
 pub use rows::Rows;
 pub use space::{Field, Space};
 pub use step::{End, Outcome};
-pub use tableau::{Method, Tableau};
+pub use tableau::{Estimate, Tableau};
 pub use time_grid::TimeGrid;

@@ -1,7 +1,7 @@
 //! **Step**: the one place where stages are evaluated.
 
+use crate::method::Method;
 use crate::space::{Field, Space};
-use crate::tableau::Method;
 
 /// How a solve ended. A value, not an error: the state reached comes with it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,14 +94,14 @@ impl<S: Clone> Stages<S> {
                 };
             }
             let (earlier, rest) = self.k.split_at_mut(i);
-            weighted(&method.a[i], earlier, |terms| {
+            weighted(&method.a[i].0, earlier, |terms| {
                 space.combine(&mut self.y, y, h, terms);
             });
             field.eval(&self.times, &self.y, &mut rest[0]); // (RK.1)
             evaluations += 1;
         }
         if !method.first_same_as_last {
-            weighted(&method.b, &self.k, |terms| {
+            weighted(&method.b.0, &self.k, |terms| {
                 space.combine(&mut self.y, y, h, terms); // (RK.2)
             });
         }

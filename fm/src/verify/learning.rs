@@ -82,7 +82,7 @@ pub(super) fn solver_orders(cases: &Cases, twin: Twin) -> Measured {
     let deviation = |method: &'static Method, steps: usize| {
         let error = |n: usize| (run(method, n) - &exact).square().sum().item().sqrt();
         let slope = (error(steps) / error(2 * steps)).log2();
-        (slope - f64::from(method.order)).abs()
+        (slope - method.order as f64).abs()
     };
     let cases: [(&'static Method, usize); 4] = [
         (&methods::EULER, 512),
