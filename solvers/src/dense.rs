@@ -82,7 +82,6 @@ impl<N, const S: usize> Dense<N, S> {
 }
 
 /// `w_m(θ)`.
-#[cfg(test)]
 #[must_use]
 pub(crate) fn weight(m: usize, theta: f64) -> f64 {
     let zeros = (m / 2 + 1) as i32;

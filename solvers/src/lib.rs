@@ -29,20 +29,25 @@
 //! `fraction.rs`, `trees.rs`, `tableau.rs` (what makes a method right, checked
 //! when it is compiled), `order.rs` (the same conditions for any numbers),
 //! `methods.rs` (the data), `dense.rs`, `stability.rs`, `space.rs`, `step.rs`
-//! (the step), `fixed.rs`, `control.rs`, `adaptive.rs`.
+//! (the step), `norm.rs`, `control.rs`, `adaptive.rs`, `integrate.rs` (the
+//! loop), `event.rs`.
 
 mod adaptive;
 mod control;
 mod dense;
 mod dop853;
+mod end;
 mod error;
-mod fixed;
+mod event;
 mod fraction;
+mod integrate;
 mod method;
 pub mod methods;
+mod norm;
 pub mod order;
 mod printed;
 mod rows;
+mod solve;
 mod space;
 pub mod stability;
 mod step;
@@ -51,15 +56,18 @@ mod time_grid;
 pub mod trees;
 mod tsitouras;
 
-pub use adaptive::{Adaptive, Tolerance};
+pub use adaptive::{Adaptive, Batch};
+pub use control::Controller;
 pub use dense::{Dense, Smoothness};
+pub use end::{End, Outcome};
 pub use error::Error;
-pub use fixed::Solve;
+pub use event::{Crossing, Event, Sign, Then};
 pub use fraction::Fraction;
 pub use method::{Estimator, Method, Terms};
+pub use norm::{Mean, Norm, Tolerance};
 pub use printed::{Coefficient, Printed};
 pub use rows::Rows;
+pub use solve::Solve;
 pub use space::{Field, Space};
-pub use step::{End, Outcome};
 pub use tableau::{Estimate, Tableau};
 pub use time_grid::TimeGrid;
