@@ -2,6 +2,7 @@
 
 mod few_steps;
 mod sample;
+mod solvers_table;
 mod table;
 mod tour;
 mod train;
@@ -50,6 +51,10 @@ enum Command {
         /// Put the wrong twin of this equation in its place, to see it fail.
         #[arg(long, value_name = "TAG")]
         plant: Option<String>,
+        /// The Runge-Kutta methods in place of the equations: orders counted
+        /// and seen, estimates, dense output, stability.
+        #[arg(long, conflicts_with_all = ["only", "seed", "cases", "plant"])]
+        solvers: bool,
     },
     Train(train::Train),
     Sample(sample::Sample),
@@ -96,11 +101,17 @@ fn main() -> ExitCode {
 fn run(command: Option<Command>) -> Result<ExitCode, Error> {
     match command {
         Some(Command::Verify {
+            solvers: true,
+            json,
+            ..
+        }) => solvers_table::verify(json),
+        Some(Command::Verify {
             only,
             json,
             seed,
             cases,
             plant,
+            solvers: _,
         }) => {
             let settings = Settings { seed, cases, plant };
             table::verify(&settings, only.as_deref(), json)
