@@ -4,6 +4,7 @@ mod command_line;
 mod few_steps;
 mod operations;
 mod sample;
+mod solvers_table;
 mod table;
 mod tour;
 mod train;
@@ -59,6 +60,10 @@ enum Command {
         /// or an error of 1e-9 into the rules of this operation.
         #[arg(long, value_name = "TAG")]
         plant: Option<String>,
+        /// The Runge-Kutta methods in place of the equations: orders counted
+        /// and seen, estimates, dense output, stability.
+        #[arg(long, conflicts_with_all = ["autograd", "only", "seed", "cases", "plant"])]
+        solvers: bool,
     },
     Train(train::Train),
     Sample(sample::Sample),
@@ -122,12 +127,18 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
             ..
         }) => operations::verify(only.as_deref(), plant.as_deref(), json),
         Some(Command::Verify {
-            autograd: false,
+            solvers: true,
+            json,
+            ..
+        }) => solvers_table::verify(json),
+        Some(Command::Verify {
             only,
             json,
             seed,
             cases,
             plant,
+            autograd: false,
+            solvers: false,
         }) => {
             let settings = Settings { seed, cases, plant };
             table::verify(&settings, only.as_deref(), json)
