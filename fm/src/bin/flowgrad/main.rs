@@ -2,6 +2,7 @@
 
 mod command_line;
 mod few_steps;
+mod info;
 mod operations;
 mod sample;
 mod solvers_table;
@@ -65,6 +66,7 @@ enum Command {
         #[arg(long, conflicts_with_all = ["autograd", "only", "seed", "cases", "plant"])]
         solvers: bool,
     },
+    Info(info::Info),
     Train(train::Train),
     Sample(sample::Sample),
     /// Sample eight Gaussians with every solver, with exact fields.
@@ -147,6 +149,13 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
             few_steps::measure(count, seed)?.print();
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Info(info)) => Ok(match info.run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                eprintln!("flowgrad: {reason}");
+                ExitCode::from(2)
+            }
+        }),
         Some(Command::Train(train)) => train.run().map(|()| ExitCode::SUCCESS),
         Some(Command::Sample(sample)) => sample.run().map(|()| ExitCode::SUCCESS),
         None => tour::take(),
