@@ -2,11 +2,13 @@
 //! each.
 
 use super::Class;
-use crate::algebra::Algebra;
+use crate::algebra::{Algebra, Transpose};
 use crate::check::{Plain, Program, sample};
+use crate::checkpoint::checkpoint;
 use crate::cpu::Cpu;
 use crate::index::Index;
 use crate::nn::{Dense, Mlp, TimeFeatures};
+use crate::operations::Triangle;
 use crate::philox::Draw;
 use crate::pointwise::Unary;
 use crate::primitive::Primitive;
@@ -98,6 +100,30 @@ fn beside_zero(shape: &[usize]) -> Vec<Plain> {
     inputs
 }
 
+/// Two inputs whose difference, of the first and an eighth of the second, is
+/// on both sides of ±1 and keeps away from it.
+fn on_both_sides() -> Vec<Plain> {
+    let mut inputs = reals(&[&[2, 3], &[2, 3]]);
+    let spread = inputs[0]
+        .as_mut_slice()
+        .iter_mut()
+        .zip([0.0, 2.5, -2.5, -2.0, 0.0, 2.0]);
+    spread.for_each(|(x, centre)| *x = f64::from((0.25 * *x + centre) as f32));
+    inputs
+}
+
+/// A matrix `[3, 3]` near twice the identity, and a second input if its shape
+/// has axes.
+fn definite(second: &[usize]) -> Vec<Plain> {
+    let mut inputs = reals(&[&[3, 3], second]);
+    for (place, x) in inputs[0].as_mut_slice().iter_mut().enumerate() {
+        let diagonal = if place % 4 == 0 { 2.0 } else { 0.0 };
+        *x = f64::from((0.5 * *x + diagonal) as f32);
+    }
+    inputs.truncate(1 + second.len().min(1));
+    inputs
+}
+
 fn index(rows: &[usize]) -> Index {
     Index::new(rows.to_vec())
 }
@@ -140,11 +166,17 @@ texts! {
     Concat,      "concat",        Linear,    [reals(&[&[2, 3], &[2, 5]]), reals(&[&[2, 0], &[2, 3]])], |x| Tensor::concat(&[&x[0], &x[1], &x[0]], 1);
     Select,      "select",        Linear,    [beside_zero(&[2, 3]), beside_zero(&[]), beside_zero(&[0, 2])], |x| { let low = x[0].lt(&x[0].zeros_like()); Tensor::select(&low, &x[1], &x[0]) };
 
+    Tril,        "tril",          Linear,    [reals(&[&[2, 3, 4]]), reals(&[&[0, 3]])],      |x| x[0].tril(1);
+    Triu,        "triu",          Linear,    [reals(&[&[2, 3, 4]]), reals(&[&[0, 3]])],      |x| x[0].triu(-1);
+
     // Bilinear.
     Matmul,      "matmul",        Bilinear,  [reals(&[&[2, 3], &[3, 4]]), reals(&[&[2, 0], &[0, 3]])], |x| x[0].matmul(&x[1]);
     MatmulStack, "matmul, stacks", Bilinear, [reals(&[&[2, 1, 3, 4], &[5, 4, 2]]), reals(&[&[2, 3, 4], &[4, 5]]), reals(&[&[0, 3, 4], &[0, 4, 2]])], |x| x[0].matmul(&x[1]);
     // Reverse over reverse of this one meets every combination of transposes.
     MatmulTwice, "matmul, transposed", Bilinear, [reals(&[&[2, 3], &[3, 4]])],               |x| x[0].matmul(&x[1]).matmul(&x[1].t());
+
+    Einsum,      "einsum",        Bilinear,  [reals(&[&[2, 3, 4], &[4, 2]]), reals(&[&[0, 3, 4], &[4, 0]])], |x| Tensor::einsum("bij,jb->ib", &x[0], &x[1]);
+    EinsumTrace, "einsum, diagonal", Bilinear, [reals(&[&[3, 3, 2], &[2, 4]])],              |x| Tensor::einsum("iij,jk->k", &x[0], &x[1]);
 
     // Composite.
     Arithmetic,  "operators with numbers", Composite, [positives(&[&[2, 3]]), positives(&[&[]])], |x| 1.0 - &x[0] / 3.0 + 2.0 / &x[0] - 0.5;
@@ -163,6 +195,24 @@ texts! {
     LogSoftmax,  "log_softmax",   Composite, [reals(&[&[2, 3]]), reals(&[&[0, 3]])],         |x| x[0].log_softmax(1);
     Logsumexp,   "logsumexp",     Composite, [reals(&[&[2, 3]]), reals(&[&[0, 3]])],         |x| x[0].logsumexp(1);
     Softmax,     "softmax",       Composite, [reals(&[&[2, 3]]), reals(&[&[0, 3]])],         |x| x[0].softmax(1);
+    SoftmaxWhere, "softmax_where", Composite, [reals(&[&[2, 3]])],                           |x| x[0].softmax_where(1, &x[0].causal_mask(2, 3));
+    Attention,   "attention",     Composite, [reals(&[&[2, 3], &[4, 3], &[4, 5]]), reals(&[&[0, 3], &[4, 3], &[4, 5]])], |x| x[0].attention(&x[1], &x[2], None);
+    Causal,      "attention, causal", Composite, [reals(&[&[3, 2], &[4, 2], &[4, 1]])],      |x| x[0].attention(&x[1], &x[2], Some(&x[0].causal_mask(3, 4)));
+    LayerNorm,   "layer_norm",    Composite, [reals(&[&[2, 3], &[3], &[3]]), reals(&[&[0, 3], &[3], &[3]])], |x| x[0].layer_norm(0.25, Some(&x[1]), Some(&x[2]));
+    RmsNorm,     "rms_norm",      Composite, [reals(&[&[2, 3], &[3]]), reals(&[&[0, 3], &[3]])], |x| x[0].rms_norm(0.25, Some(&x[1]));
+    GroupNorm,   "group_norm",    Composite, [reals(&[&[2, 4, 3], &[4], &[4]])],             |x| x[0].group_norm(2, 0.25, Some(&x[1]), Some(&x[2]));
+    Mse,         "mse",           Composite, [reals(&[&[2, 3], &[2, 3]])],                   |x| x[0].mse(&x[1]);
+    Mae,         "mae",           Composite, [beside_zero(&[2, 3])],                         |x| x[0].mae(&(0.125 * &x[1]));
+    Huber,       "huber",         Composite, [on_both_sides()],                              |x| x[0].huber(&(0.125 * &x[1]), 1.0);
+    CrossRows,   "cross_entropy_rows", Composite, [reals(&[&[2, 3]])],                       |x| x[0].cross_entropy_rows(&index(&[2, 0]));
+    CrossEntropy, "cross_entropy", Composite, [reals(&[&[2, 3]])],                           |x| x[0].cross_entropy(&index(&[2, 0]));
+    BinaryCross, "binary_cross_entropy", Composite, [reals(&[&[2, 3], &[2, 3]])],            |x| x[0].binary_cross_entropy(&x[1]);
+    Triangular,  "solve_triangular", Composite, [definite(&[3, 2])],                         |x| x[0].solve_triangular(&x[1], Triangle::Lower, Transpose::No);
+    UpperSolve,  "solve_triangular, upper", Composite, [definite(&[3, 2])],                  |x| x[0].solve_triangular(&x[1], Triangle::Upper, Transpose::Yes);
+    Cholesky,    "cholesky",      Composite, [definite(&[])],                                |x| x[0].cholesky();
+    SolveSpd,    "solve_spd",     Composite, [definite(&[3, 2])],                            |x| x[0].solve_spd(&x[1]);
+    Logdet,      "logdet",        Composite, [definite(&[])],                                |x| x[0].logdet();
+    Checkpoint,  "checkpoint",    Composite, [reals(&[&[2, 3]])],                            |x| checkpoint(&Text::Softmax, x);
     DenseLinear, "dense",         Composite, [reals(&[&[2, 3], &[3, 4], &[4]]), reals(&[&[0, 3], &[3, 4], &[4]])], |x| x[0].dense(&x[1], &x[2], None);
     DenseTanh,   "dense, tanh",   Composite, [reals(&[&[2, 3], &[3, 4], &[4]])],             |x| x[0].dense(&x[1], &x[2], Some(Unary::Tanh));
     DenseSilu,   "dense, silu",   Composite, [reals(&[&[2, 3], &[3, 4], &[4]])],             |x| x[0].dense(&x[1], &x[2], Some(Unary::Silu));

@@ -348,6 +348,85 @@ array("norm_axis", positives((2, 3)), (3,), lambda x, j: mp.sqrt(sum(v * v for v
 array("logsumexp", reals((2, 3)), (2,), lambda x, i: logsumexp(row(x, i)))
 array("softmax", reals((2, 3)), (2, 3), lambda x, i, j: mp.exp(x[i, j]) / sum(mp.exp(v) for v in row(x, i)))
 array("log_softmax", reals((2, 3)), (2, 3), lambda x, i, j: x[i, j] - logsumexp(row(x, i)))
+
+
+def attention(q, k, v, t, e, seen=lambda t, s: True):
+    keys = [s for s in range(k.shape[0]) if seen(t, s)]
+    width = q.shape[1]
+    weights = [mp.exp(sum(q[t, d] * k[s, d] for d in range(width)) / mp.sqrt(width)) for s in keys]
+    return sum(w * v[s, e] for w, s in zip(weights, keys)) / sum(weights)
+
+
+def normal(numbers, x, centre=True):
+    """x among these numbers, normalised, with 1/4 under the root."""
+    m = mean(numbers) if centre else 0
+    return (x - m) / mp.sqrt(mean((y - m) ** 2 for y in numbers) + mpf(0.25))
+
+
+def group(x, b, c):
+    return [x[b, d, p] for d in range(c // 2 * 2, c // 2 * 2 + 2) for p in range(3)]
+
+
+def huber(e):
+    return e * e / 2 if abs(e) <= 1 else abs(e) - mpf(0.5)
+
+
+def differences(x, y):
+    """Of the first and an eighth of the second."""
+    return [a - b / 8 for a, b in zip(x.numbers, y.numbers)]
+
+
+def beside_zero(*shape):
+    x, y = reals(shape, shape)
+    return [Array(shape, [mpf(single(v + (0.5 if v > 0 else -0.5))) for v in map(float, x.numbers)]), y]
+
+
+def on_both_sides():
+    x, y = reals((2, 3), (2, 3))
+    centres = [0.0, 2.5, -2.5, -2.0, 0.0, 2.0]
+    return [Array((2, 3), [mpf(single(0.25 * v + c)) for v, c in zip(map(float, x.numbers), centres)]), y]
+
+
+def definite(*second):
+    x, y = reals((3, 3), second)
+    x = Array((3, 3), [mpf(single(0.5 * v + (2.0 if p % 4 == 0 else 0.0))) for p, v in enumerate(map(float, x.numbers))])
+    return [x, y][: 1 + bool(second)]
+
+
+def symmetric(a):
+    return build((3, 3), lambda i, j: (a[i, j] + a[j, i]) / 2)
+
+
+def matrix(a):
+    return mp.matrix([[a[i, j] for j in range(a.shape[1])] for i in range(a.shape[0])])
+
+
+def triangle(a, lower):
+    return build((3, 3), lambda i, j: a[i, j] if (j <= i if lower else j >= i) else 0)
+
+
+array("tril", reals((2, 3, 4)), (2, 3, 4), lambda x, i, j, k: x[i, j, k] if k - j <= 1 else 0)
+array("triu", reals((2, 3, 4)), (2, 3, 4), lambda x, i, j, k: x[i, j, k] if k - j >= -1 else 0)
+array("einsum", reals((2, 3, 4), (4, 2)), (3, 2), lambda x, y, i, b: sum(x[b, i, j] * y[j, b] for j in range(4)))
+array("einsum, diagonal", reals((3, 3, 2), (2, 4)), (4,), lambda x, y, k: sum(x[i, i, j] * y[j, k] for i in range(3) for j in range(2)))
+array("softmax_where", reals((2, 3)), (2, 3), lambda x, i, j: mp.exp(x[i, j]) / sum(mp.exp(x[i, k]) for k in range(i + 1)) if j <= i else 0)
+array("attention", reals((2, 3), (4, 3), (4, 5)), (2, 5), attention)
+array("attention, causal", reals((3, 2), (4, 2), (4, 1)), (3, 1), lambda q, k, v, t, e: attention(q, k, v, t, e, lambda t, s: s <= t))
+array("layer_norm", reals((2, 3), (3,), (3,)), (2, 3), lambda x, g, b, i, j: g[j] * normal(row(x, i), x[i, j]) + b[j])
+array("rms_norm", reals((2, 3), (3,)), (2, 3), lambda x, g, i, j: g[j] * normal(row(x, i), x[i, j], centre=False))
+array("group_norm", reals((2, 4, 3), (4,), (4,)), (2, 4, 3), lambda x, g, b, i, c, p: g[c] * normal(group(x, i, c), x[i, c, p]) + b[c])
+array("mse", reals((2, 3), (2, 3)), (), lambda x, y: mean((a - b) ** 2 for a, b in zip(x.numbers, y.numbers)))
+array("mae", beside_zero(2, 3), (), lambda x, y: mean(map(abs, differences(x, y))))
+array("huber", on_both_sides(), (), lambda x, y: mean(map(huber, differences(x, y))))
+array("cross_entropy_rows", reals((2, 3)), (2,), lambda x, i: logsumexp(row(x, i)) - x[i, [2, 0][i]])
+array("cross_entropy", reals((2, 3)), (), lambda x: mean(logsumexp(row(x, i)) - x[i, [2, 0][i]] for i in range(2)))
+array("binary_cross_entropy", reals((2, 3), (2, 3)), (), lambda x, y: mean(b * softplus(-a) + (1 - b) * softplus(a) for a, b in zip(x.numbers, y.numbers)))
+array("solve_triangular", definite(3, 2), (3, 2), lambda a, b, i, j: (mp.inverse(matrix(triangle(a, True))) * matrix(b))[i, j])
+array("solve_triangular, upper", definite(3, 2), (3, 2), lambda a, b, i, j: (mp.inverse(matrix(triangle(a, False)).T) * matrix(b))[i, j])
+array("cholesky", definite(), (3, 3), lambda a, i, j: mp.cholesky(matrix(symmetric(a)))[i, j])
+array("solve_spd", definite(3, 2), (3, 2), lambda a, b, i, j: (mp.inverse(matrix(symmetric(a))) * matrix(b))[i, j])
+array("logdet", definite(), (), lambda a: mp.log(mp.det(matrix(symmetric(a)))))
+array("checkpoint", reals((2, 3)), (2, 3), lambda x, i, j: mp.exp(x[i, j]) / sum(mp.exp(v) for v in row(x, i)))
 array("dense", reals((2, 3), (3, 4), (4,)), (2, 4), affine)
 array("dense, tanh", reals((2, 3), (3, 4), (4,)), (2, 4), lambda *a: tanh(affine(*a)))
 array("dense, silu", reals((2, 3), (3, 4), (4,)), (2, 4), lambda *a: silu(affine(*a)))
