@@ -131,7 +131,12 @@ fn third_derivatives_go_through_a_checkpoint() {
     let (s, c) = 0.7f64.sin_cos();
     let expected = 6.0 * s + 18.0 * 0.7 * c - 9.0 * 0.49 * s - 0.343 * c;
     let found = grad(
-        |x| grad(|x| grad(|x| checkpoint(&Curve, &[x.clone()]), x), x),
+        |x| {
+            grad(
+                |x| grad(|x| checkpoint(&Curve, std::slice::from_ref(x)), x),
+                x,
+            )
+        },
         &x,
     );
     // Some thirty operations on numbers below 20.
@@ -171,7 +176,12 @@ fn nan_mode_names_the_line_inside_the_part() {
     }
     let root = line!() - 3;
     let caught = catch_unwind(AssertUnwindSafe(|| {
-        trap_non_finite(|| grad(|x| checkpoint(&Root, &[x.clone()]), &Plain::scalar(0.0)))
+        trap_non_finite(|| {
+            grad(
+                |x| checkpoint(&Root, std::slice::from_ref(x)),
+                &Plain::scalar(0.0),
+            )
+        })
     }));
     let payload = caught.expect_err("the slope is infinite");
     let text = payload.downcast_ref::<String>().expect("text");

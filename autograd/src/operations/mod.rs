@@ -6,10 +6,12 @@
 mod arithmetic;
 mod attention;
 mod cholesky;
+mod convolution;
 mod einsum;
 mod losses;
 mod normalisation;
 mod pointwise;
+mod pooling;
 mod product;
 mod rearrangement;
 mod reduction;
@@ -17,4 +19,6 @@ mod softmax;
 mod stacks;
 mod triangular;
 
+pub use convolution::Convolution;
+pub use pooling::Pooling;
 pub use triangular::Triangle;

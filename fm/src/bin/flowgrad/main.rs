@@ -1,8 +1,10 @@
-//! The program `flowgrad`: verify the equations, take the tour.
+//! The program `flowgrad`: verify, train, sample, or take the tour.
 
+mod command_line;
 mod few_steps;
 mod operations;
 mod sample;
+mod solvers_table;
 mod table;
 mod tour;
 mod train;
@@ -34,6 +36,7 @@ enum Command {
     /// Each equation is measured on random cases, and a deliberately wrong
     /// twin of it goes through the same measurement and must be rejected.
     /// Exits with 1 if an equation fails.
+    #[command(allow_negative_numbers = true)]
     Verify {
         /// Every operation of autograd in place of the equations: derivatives
         /// against extrapolated differences, values against 400 digits, and
@@ -57,6 +60,10 @@ enum Command {
         /// or an error of 1e-9 into the rules of this operation.
         #[arg(long, value_name = "TAG")]
         plant: Option<String>,
+        /// The Runge-Kutta methods in place of the equations: orders counted
+        /// and seen, estimates, dense output, stability.
+        #[arg(long, conflicts_with_all = ["autograd", "only", "seed", "cases", "plant"])]
+        solvers: bool,
     },
     Train(train::Train),
     Sample(sample::Sample),
@@ -64,6 +71,7 @@ enum Command {
     ///
     /// Two paths from noise to the same data: the straight one of flow
     /// matching, and the probability flow of a variance-preserving diffusion.
+    #[command(allow_negative_numbers = true)]
     FewSteps {
         /// Samples in a set.
         #[arg(long, default_value_t = 500,
@@ -75,8 +83,9 @@ enum Command {
     },
 }
 
-/// One line in place of a panic's backtrace, and a quiet end when whoever
-/// reads the output has gone (`flowgrad verify | head`).
+/// One line in place of a panic's backtrace. Printing panics where the output
+/// cannot be written: a quiet end when whoever reads it has gone (`flowgrad
+/// verify | head`), one line when the disk it goes to is full.
 fn report_panics() {
     std::panic::set_hook(Box::new(|info| {
         let text = info.payload_as_str().unwrap_or("no message");
@@ -84,17 +93,25 @@ fn report_panics() {
             // What a shell reports for a program ended by a closed pipe.
             std::process::exit(141);
         }
-        eprintln!("flowgrad: internal error: {text}; please report it");
+        if let Some(reason) = text.strip_prefix("failed printing to stdout: ") {
+            command_line::say(&format!("cannot write to the standard output: {reason}"));
+            std::process::exit(2);
+        }
+        command_line::say(&format!("internal error: {text}; please report it"));
         std::process::exit(70);
     }));
 }
 
 fn main() -> ExitCode {
     report_panics();
-    match run(Arguments::parse().command) {
+    let arguments: Arguments = match command_line::read() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    match run(arguments.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("flowgrad: {error}");
+            command_line::say(&error.to_string());
             ExitCode::from(2)
         }
     }
@@ -110,12 +127,18 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
             ..
         }) => operations::verify(only.as_deref(), plant.as_deref(), json),
         Some(Command::Verify {
-            autograd: false,
+            solvers: true,
+            json,
+            ..
+        }) => solvers_table::verify(json),
+        Some(Command::Verify {
             only,
             json,
             seed,
             cases,
             plant,
+            autograd: false,
+            solvers: false,
         }) => {
             let settings = Settings { seed, cases, plant };
             table::verify(&settings, only.as_deref(), json)
