@@ -12,6 +12,7 @@
 
 use crate::algebra::{Algebra, Compare, Transpose};
 use crate::differentiated::{self, Differentiated};
+use crate::fault;
 use crate::finite;
 use crate::linear::Linear;
 use crate::map::Derivative;
@@ -42,6 +43,7 @@ impl Tag {
     /// A tag that no other derivative has.
     pub(crate) fn fresh() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        fault::forward_begins();
         Tag(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
@@ -100,7 +102,7 @@ impl<A: Algebra> Differentiated<A> for Dual<A> {
             }
             let Some(map) = derivative() else { continue };
             let pushed = map.push(moving.value.clone()); // (AD.6)
-            let pushed = finite::checked("a pushforward", pushed);
+            let pushed = finite::checked("a pushforward", fault::pushed(pushed));
             tangent = Some(Tangent {
                 tag: moving.tag,
                 value: match tangent {

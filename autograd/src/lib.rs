@@ -26,7 +26,7 @@
 //! 6. `derivative.rs`, `pullback.rs`, `jacobian.rs`, `hessian.rs`,
 //!    `divergence.rs`, `probe.rs`, `laplacian.rs`, `checkpoint.rs`, `shard.rs`:
 //!    what one does with it.
-//! 7. `check.rs`: how each derivative is proved.
+//! 7. `check/`: how each derivative is proved.
 
 mod algebra;
 mod archive;
@@ -38,6 +38,7 @@ mod differentiated;
 mod divergence;
 mod dual;
 mod ema;
+mod fault;
 mod finite;
 mod gamma;
 mod global_norm;
@@ -81,7 +82,11 @@ pub use jacobian::{jacobian, jacobian_forward, jacobian_reverse};
 pub use laplacian::laplacian;
 pub use learning_rate::LearningRate;
 pub use linear::{End, Linear, Windows};
-pub use nn::{Dense, Mlp, TimeFeatures};
+pub use nn::{
+    ClassEmbedding, Conv2d, Dense, GroupNorm, LayerNorm, Level, Mlp, ResidualBlock, ResidualLayer,
+    ResidualMlp, TimeFeatures, UNet, UNetConfig,
+};
+pub use operations::{Convolution, Pooling, Triangle};
 pub use optimiser::{
     Adam, AdamConfig, Lion, LionConfig, Memory, Muon, MuonConfig, Optimiser, Sgd, SgdConfig,
     orthogonalise,

@@ -15,6 +15,7 @@
 //! Derivatives*, chapter 3.
 
 use crate::algebra::Algebra;
+use crate::fault;
 use crate::finite;
 use crate::map::Map;
 use crate::tensor::Tensor;
@@ -130,7 +131,7 @@ impl<A: Algebra> Tape<A> {
             let Some(y_bar) = bar[nodes.len()].take() else {
                 continue;
             };
-            pull_back(&mut bar, y_bar, node.line, own);
+            pull_back(&mut bar, y_bar, node, own);
         }
         bar.truncate(leaves);
         bar
@@ -156,7 +157,7 @@ impl<A: Algebra> Tape<A> {
             let node = record.nodes[place];
             if let Some(y_bar) = bar[place].take() {
                 let own = record.edges[node.first_edge..end].iter();
-                pull_back(&mut bar, y_bar, node.line, own);
+                pull_back(&mut bar, y_bar, node, own);
             }
             end = node.first_edge;
         }
@@ -170,10 +171,10 @@ impl<A: Algebra> Tape<A> {
 fn pull_back<A: Algebra, E: Borrow<Edge<A>>>(
     bar: &mut [Option<Tensor<A>>],
     y_bar: Tensor<A>,
-    line: &'static Location<'static>,
+    node: Node,
     edges: impl ExactSizeIterator<Item = E>,
 ) {
-    let _origin = finite::origin(line);
+    let _origin = finite::origin(node.line);
     let mut give = |input: usize, pulled: Tensor<A>| {
         let pulled = finite::checked("a pullback", pulled);
         bar[input] = Some(match bar[input].take() {
@@ -189,6 +190,7 @@ fn pull_back<A: Algebra, E: Borrow<Edge<A>>>(
         let last = i + 1 == count;
         let w = if last { y_bar.take() } else { y_bar.clone() };
         let Some(w) = w else { break };
+        let w = fault::pulled(node.first_edge + i, w);
         match edge.borrow() {
             Edge::Single { input, map } => give(*input, map.pull(w)),
             Edge::Joint(joint) => joint.pull(w, &mut give),

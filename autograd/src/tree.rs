@@ -102,6 +102,25 @@ impl<A: Algebra, T: Tree<A>> Tree<A> for Vec<T> {
     }
 }
 
+/// A part that may be missing. Map it by `Tree::map(&part, f)`: `part.map(f)`
+/// is the method of `Option`.
+impl<A: Algebra, T: Tree<A>> Tree<A> for Option<T> {
+    type With<B: Algebra> = Option<T::With<B>>;
+    fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> Self::With<B> {
+        self.as_ref().map(|part| part.map(f))
+    }
+    fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
+        if let Some(part) = self {
+            part.each(path, f);
+        }
+    }
+    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
+        if let Some(part) = self {
+            part.each_mut(f);
+        }
+    }
+}
+
 /// Tuples are trees, so that a derivative by several inputs is a tuple.
 macro_rules! tree_for_tuple {
     ($($name:ident $place:tt),*) => {

@@ -176,9 +176,29 @@ where
             x1: end.state, // (FM.5)
             evaluations: end.evaluations,
         }),
-        other => Err(Error::Solver {
-            ending: format!("{other:?}"),
-            expected: "to reach t = 1 with finite samples".to_owned(),
-        }),
+        early => Err(stopped(early)),
+    }
+}
+
+/// What to tell of a solve that did not reach its end.
+pub(crate) fn stopped(early: Outcome) -> Error {
+    let (ending, expected) = match early {
+        Outcome::NonFinite { t, sample } => (
+            format!("the numbers of row {sample} are not finite in the step from t = {t}"),
+            "a field that is finite along its trajectories",
+        ),
+        Outcome::StepUnderflow { t, sample } => (
+            format!("the step of row {sample} at t = {t} is too small to advance"),
+            "a looser tolerance, or a smoother field",
+        ),
+        Outcome::MaxSteps => (
+            "the largest number of steps did not reach t = 1".to_owned(),
+            "a looser tolerance, or a smoother field",
+        ),
+        other => (format!("{other:?}"), "to reach t = 1"),
+    };
+    Error::Solver {
+        ending,
+        expected: expected.to_owned(),
     }
 }

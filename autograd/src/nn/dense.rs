@@ -1,8 +1,9 @@
 //! **Dense layer**: `f(x·W + b)`.
 
+use super::initial::uniform;
 use crate::algebra::Algebra;
 use crate::cpu::Cpu;
-use crate::philox::{Draw, Philox};
+use crate::philox::Draw;
 use crate::pointwise::Unary;
 use crate::real::Real;
 use crate::tensor::Tensor;
@@ -23,15 +24,8 @@ impl<F: Real> Dense<Cpu<F>> {
     /// the same seed gives the same bits anywhere.
     #[must_use]
     pub fn new(inputs: usize, outputs: usize, draw: Draw) -> Self {
-        let bound = 1.0 / (inputs as f64).sqrt();
-        let mut numbers = vec![0.0f32; inputs * outputs + outputs];
-        Philox::uniform_f32(draw, 0, &mut numbers);
-        let scaled = |u: &f32| F::from_f64(bound * (2.0 * f64::from(*u) - 1.0));
-        let (weight, bias) = numbers.split_at(inputs * outputs);
-        Dense {
-            weight: Tensor::new(&[inputs, outputs], weight.iter().map(scaled).collect()),
-            bias: Tensor::new(&[outputs], bias.iter().map(scaled).collect()),
-        }
+        let (weight, bias) = uniform(&[inputs, outputs], outputs, inputs, draw);
+        Dense { weight, bias }
     }
 }
 
