@@ -82,7 +82,12 @@ impl Rounded {
         size: &Tensor<Cpu<f64>>,
     ) -> Self {
         // Where the result is subnormal a rounding is absolute.
-        let own = roundings * UNIT * size.abs() + f64::from(f32::MIN_POSITIVE) * UNIT;
+        let size = size.abs();
+        // Infinity is not rounded, nor the largest number, which stands for it
+        // where nothing infinite may appear; `∞·0` further on would be NaN.
+        let infinite = size.ge(&size.full_like(&size.shape(), f64::MAX));
+        let size = Tensor::select(&infinite, &size.zeros_like(), &size);
+        let own = roundings * UNIT * size + f64::from(f32::MIN_POSITIVE) * UNIT;
         let error = match inherited {
             Some(inherited) => inherited + own,
             None => own,

@@ -10,14 +10,8 @@ use crate::tree::Tree;
 /// Added to the variance, so that what does not vary stays finite.
 const EPSILON: f64 = 1e-5;
 
-/// Normalisation over the last axis, `[…, D] → […, D]`; `2·D` numbers.
-///
-/// ```math
-/// y = \gamma \circ \frac{x - \bar x}{\sqrt{\operatorname{var} x + \varepsilon}} + \beta \tag{AD.67}
-/// ```
-///
-/// The variance is that of the `D` numbers themselves, `ε = 10⁻⁵`
-/// (Ba, Kiros and Hinton 2016).
+/// [Normalisation](Tensor::layer_norm) over the last axis, `[…, D] → […, D]`,
+/// with `ε = 10⁻⁵`; `2·D` numbers.
 #[derive(Clone, Debug)]
 pub struct LayerNorm<A: Algebra> {
     /// `γ`, `[D]`.
@@ -26,10 +20,9 @@ pub struct LayerNorm<A: Algebra> {
     pub shift: Tensor<A>,
 }
 
-/// Normalisation of images over their places and groups of channels,
-/// `[N, C, H, W] → [N, C, H, W]`: (AD.67) for each sample and group, with a
-/// scale and shift for each channel (Wu and He 2018); `2·C` numbers. Samples
-/// do not see each other.
+/// [Normalisation](Tensor::group_norm) over groups of channels and all places,
+/// `[N, C, …] → [N, C, …]`, with `ε = 10⁻⁵`; `2·C` numbers. Samples do not see
+/// each other.
 #[derive(Clone, Debug)]
 pub struct GroupNorm<A: Algebra> {
     /// `γ`, `[C]`.
@@ -79,12 +72,7 @@ impl<A: Algebra> LayerNorm<A> {
     #[track_caller]
     #[must_use]
     pub fn apply(&self, x: &Tensor<A>) -> Tensor<A> {
-        let (shape, width) = (x.shape(), self.scale.shape());
-        assert!(
-            shape.last() == width.last(),
-            "LayerNorm: input {shape} for a scale of {width}"
-        );
-        standardised(x) * &self.scale + &self.shift
+        x.layer_norm(EPSILON, Some(&self.scale), Some(&self.shift))
     }
 }
 
@@ -92,30 +80,12 @@ impl<A: Algebra> GroupNorm<A> {
     /// The normalised images.
     ///
     /// # Panics
-    /// If there are not four axes, or not the channels of the parameters.
+    /// If there are not the channels of the parameters.
     #[track_caller]
     #[must_use]
     pub fn apply(&self, x: &Tensor<A>) -> Tensor<A> {
-        let (shape, channels) = (x.shape(), self.scale.shape()[0]);
-        assert!(
-            shape.rank() == 4 && shape[1] == channels,
-            "GroupNorm: input {shape}: [N, {channels}, H, W] was expected"
-        );
-        let (n, each) = (shape[0], channels / self.groups * shape[2] * shape[3]);
-        let groups = standardised(&x.reshape(&[n, self.groups, each]));
-        let column = |p: &Tensor<A>| p.reshape(&[channels, 1, 1]);
-        groups.reshape(&shape) * column(&self.scale) + column(&self.shift)
+        x.group_norm(self.groups, EPSILON, Some(&self.scale), Some(&self.shift))
     }
-}
-
-/// Mean 0 and variance 1 along the last axis.
-#[track_caller]
-fn standardised<A: Algebra>(x: &Tensor<A>) -> Tensor<A> {
-    let axis = x.rank() - 1;
-    let n = x.shape()[axis] as f64;
-    let deviation = x - x.sum_axis_keep(axis) / n;
-    let variance = deviation.square().sum_axis_keep(axis) / n;
-    &deviation * (variance + EPSILON).rsqrt() // (AD.67)
 }
 
 macro_rules! tree_of_scale_and_shift {

@@ -15,7 +15,7 @@ use crate::tree::Tree;
 ///
 /// ```math
 /// h = w_1 * \operatorname{silu}(\operatorname{norm}_1 x) + V e, \qquad
-/// y = s * x + w_2 * \operatorname{silu}(\operatorname{norm}_2 h) \tag{AD.68}
+/// y = s * x + w_2 * \operatorname{silu}(\operatorname{norm}_2 h) \tag{AD.67}
 /// ```
 ///
 /// From `a` to `b` channels with `e` of width `E`:
@@ -78,7 +78,7 @@ impl<A: Algebra> ResidualBlock<A> {
         let h = self.conv2.apply(&self.norm2.apply(&h).silu());
         match &self.shortcut {
             Some(shortcut) => shortcut.apply(x) + h,
-            None => x + h, // (AD.68)
+            None => x + h, // (AD.67)
         }
     }
 }
