@@ -152,8 +152,9 @@ impl Trainer {
                 expected: "the data it began with".to_owned(),
             });
         }
-        let most = trainer.settings.steps;
-        let Some(steps) = archive.number("step").ok().filter(|n| *n <= most) else {
+        let steps = archive.number("step").ok();
+        let steps = steps.filter(|n| *n <= trainer.settings.steps);
+        let Some(steps) = steps else {
             return Err(unusable(path, "no valid step count in its metadata"));
         };
         let filled = archive
@@ -162,8 +163,7 @@ impl Trainer {
             .and_then(|()| trainer.adam.restore("adam", &archive));
         filled.map_err(|e| broken(path, &e))?;
         if trainer.steps() != steps {
-            let found = format!("{steps} steps, but {} of its optimiser", trainer.steps());
-            return Err(unusable(path, found));
+            return Err(unusable(path, "two different step counts in its metadata"));
         }
         trainer.ema.updates = steps;
         Ok(trainer)
