@@ -83,8 +83,8 @@ pub use laplacian::laplacian;
 pub use learning_rate::LearningRate;
 pub use linear::{End, Linear, Windows};
 pub use nn::{
-    ClassEmbedding, Conv2d, Dense, GroupNorm, LayerNorm, Level, Mlp, ResidualBlock, TimeFeatures,
-    UNet, UNetConfig,
+    ClassEmbedding, Conv2d, Dense, GroupNorm, LayerNorm, Level, Mlp, ResidualBlock, ResidualLayer,
+    ResidualMlp, TimeFeatures, UNet, UNetConfig,
 };
 pub use operations::{Convolution, Pooling, Triangle};
 pub use optimiser::{
