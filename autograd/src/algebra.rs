@@ -16,6 +16,7 @@
 //! of operation and not one for each operation. Arguments come by value where
 //! a buffer nobody else holds can be used again for the result.
 
+use crate::check::Program;
 use crate::linear::Linear;
 use crate::pointwise::{Binary, Unary};
 use crate::primitive::Primitive;
@@ -99,6 +100,13 @@ pub trait Algebra: Clone + Debug + Sized + 'static {
     fn select(mask: &Self::Base, a: Self, b: Self) -> Self;
     /// An operation of the user's own.
     fn primitive<P: Primitive>(op: &P, inputs: &[Tensor<Self>]) -> Self;
+
+    /// A part of a program, of which reverse mode keeps the inputs only and
+    /// runs it again when it comes by: see [`checkpoint`](crate::checkpoint).
+    /// Where nothing is recorded, it just runs.
+    fn checkpoint<P: Program + Clone + 'static>(program: &P, inputs: &[Tensor<Self>]) -> Self {
+        program.run(inputs).0
+    }
 
     /// `v ∘ f'(x)` with `y = f(x)`: one step of the chain rule. The default
     /// is the composition; an interpretation may do it in one pass.

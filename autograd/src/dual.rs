@@ -12,6 +12,7 @@
 
 use crate::algebra::{Algebra, Compare, Transpose};
 use crate::differentiated::{self, Differentiated};
+use crate::fault;
 use crate::finite;
 use crate::linear::Linear;
 use crate::map::Derivative;
@@ -42,6 +43,7 @@ impl Tag {
     /// A tag that no other derivative has.
     pub(crate) fn fresh() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        fault::forward_begins();
         Tag(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
@@ -54,6 +56,17 @@ impl<A: Algebra> Dual<A> {
             tag,
         });
         Tensor(Dual { primal, tangent })
+    }
+
+    /// A value of an outer derivative, held constant by this one: see
+    /// [`Var::held`](crate::Var::held).
+    #[must_use]
+    pub fn held(primal: &Tensor<A>) -> Tensor<Self> {
+        let primal = primal.clone();
+        Tensor(Dual {
+            primal,
+            tangent: None,
+        })
     }
 
     /// The tangent of a result of the derivative `tag`; zero when the result
@@ -89,7 +102,7 @@ impl<A: Algebra> Differentiated<A> for Dual<A> {
             }
             let Some(map) = derivative() else { continue };
             let pushed = map.push(moving.value.clone()); // (AD.6)
-            let pushed = finite::checked("a pushforward", pushed);
+            let pushed = finite::checked("a pushforward", fault::pushed(pushed));
             tangent = Some(Tangent {
                 tag: moving.tag,
                 value: match tangent {
@@ -106,8 +119,9 @@ impl<A: Algebra> Differentiated<A> for Dual<A> {
 fn assert_same_derivative(a: Tag, b: Tag) {
     assert!(
         a == b,
-        "two different forward derivatives meet in one operation: \
-         lift the outer variable with Tensor::constant before using it inside the inner derivative"
+        "two different forward derivatives meet in one operation: take the inner \
+         derivative over the outer one's algebra and let the outer variable in with \
+         Dual::held, or stop it with .stop()"
     );
 }
 

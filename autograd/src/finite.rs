@@ -54,6 +54,22 @@ impl Drop for Origin {
     }
 }
 
+/// While it lives, nothing is looked at: an operation written by composition
+/// is judged by its result, as a whole and under its own name; on the way it
+/// may pad with infinities.
+pub(crate) fn as_one() -> AsOne {
+    AsOne(TRAPPING.replace(false))
+}
+
+/// Restores the mode.
+#[derive(Debug)]
+pub(crate) struct AsOne(bool);
+impl Drop for AsOne {
+    fn drop(&mut self) {
+        TRAPPING.set(self.0);
+    }
+}
+
 /// Passes a result through, looking at it in NaN mode.
 #[track_caller]
 pub(crate) fn checked<A: Algebra>(name: &str, y: Tensor<A>) -> Tensor<A> {

@@ -23,30 +23,41 @@
 //! 3. `map.rs`: a derivative is a list of (input, linear map).
 //! 4. `dual.rs` and `tape.rs`, `var.rs`: pushing forward, pulling back.
 //! 5. `algebra.rs`, `tensor.rs`: how one text has many readings.
-//! 6. `derivative.rs`, `divergence.rs`, `shard.rs`: what one does with it.
-//! 7. `check.rs`: how each derivative is proved.
+//! 6. `derivative.rs`, `pullback.rs`, `jacobian.rs`, `hessian.rs`,
+//!    `divergence.rs`, `probe.rs`, `laplacian.rs`, `checkpoint.rs`, `shard.rs`:
+//!    what one does with it.
+//! 7. `check/`: how each derivative is proved.
 
-mod adam;
 mod algebra;
 mod archive;
 pub mod check;
+mod checkpoint;
 mod cpu;
 mod derivative;
 mod differentiated;
 mod divergence;
 mod dual;
 mod ema;
+mod fault;
 mod finite;
 mod gamma;
+mod global_norm;
+mod hessian;
 mod index;
+mod jacobian;
+mod laplacian;
+mod learning_rate;
 mod linear;
 mod map;
 mod nn;
 mod num;
 mod operations;
+mod optimiser;
 mod philox;
 mod pointwise;
 mod primitive;
+mod probe;
+mod pullback;
 mod real;
 mod shape;
 mod shard;
@@ -55,21 +66,36 @@ mod tensor;
 mod tree;
 mod var;
 
-pub use adam::{Adam, AdamConfig};
 pub use algebra::{Algebra, Compare, Transpose};
 pub use archive::{Archive, ArchiveError, replace_file};
+pub use checkpoint::checkpoint;
 pub use cpu::Cpu;
-pub use derivative::{grad, hvp, jvp, value_and_grad, value_and_grad_partial, vjp};
-pub use divergence::{divergence, hutchinson};
+pub use derivative::{grad, hvp, jvp, value_and_grad, value_and_grad_partial, vjp, vjp_partial};
+pub use divergence::{divergence, divergence_reverse, hutchinson};
 pub use dual::Dual;
 pub use ema::Ema;
 pub use finite::trap_non_finite;
+pub use global_norm::{NotFinite, clip_global_norm, global_norm};
+pub use hessian::hessian;
 pub use index::Index;
+pub use jacobian::{jacobian, jacobian_forward, jacobian_reverse};
+pub use laplacian::laplacian;
+pub use learning_rate::LearningRate;
 pub use linear::{End, Linear, Windows};
-pub use nn::{Dense, Mlp, TimeFeatures};
+pub use nn::{
+    ClassEmbedding, Conv2d, Dense, GroupNorm, LayerNorm, Level, Mlp, ResidualBlock, ResidualLayer,
+    ResidualMlp, TimeFeatures, UNet, UNetConfig,
+};
+pub use operations::{Convolution, Pooling, Triangle};
+pub use optimiser::{
+    Adam, AdamConfig, Lion, LionConfig, Memory, Muon, MuonConfig, Optimiser, Sgd, SgdConfig,
+    orthogonalise,
+};
 pub use philox::{Draw, Philox};
 pub use pointwise::{Binary, Unary};
 pub use primitive::Primitive;
+pub use probe::Probe;
+pub use pullback::Pullback;
 pub use real::Real;
 pub use shape::{MAX_RANK, Shape};
 pub use shard::sum_over_shards;

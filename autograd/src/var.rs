@@ -5,13 +5,15 @@
 //! perturbation confusion; it is refused by comparing tapes.
 
 use crate::algebra::{Algebra, Compare, Transpose};
+use crate::check::Program;
+use crate::checkpoint;
 use crate::differentiated::{self, Differentiated};
 use crate::linear::Linear;
 use crate::map::{Derivative, Map};
 use crate::pointwise::{Binary, Unary};
 use crate::primitive::Primitive;
 use crate::shape::Shape;
-use crate::tape::Tape;
+use crate::tape::{Joint, Tape};
 use crate::tensor::Tensor;
 use std::fmt;
 use std::rc::Rc;
@@ -40,6 +42,48 @@ impl<A: Algebra> fmt::Debug for Var<A> {
 }
 
 impl<A: Algebra> Var<A> {
+    /// A value of an outer derivative, held constant by this one. This is how
+    /// the variable of an outer derivative enters an inner one without losing
+    /// its own derivative:
+    ///
+    /// ```
+    /// use autograd::{Cpu, Tensor, Var, grad};
+    /// // d/dx [x · d/dy (x·y)] = d/dx x² = 2x
+    /// let x = Tensor::<Cpu<f64>>::scalar(3.0);
+    /// let slope = grad(|x| x * grad(|y| Var::held(x) * y, x), &x);
+    /// assert_eq!(slope.item(), 6.0);
+    /// ```
+    #[must_use]
+    pub fn held(value: &Tensor<A>) -> Tensor<Self> {
+        let value = value.clone();
+        Tensor(Var { value, place: None })
+    }
+
+    /// A value with one derivative by all its variable inputs. `joint` gets
+    /// the place of each input, `None` for a constant.
+    #[track_caller]
+    pub(crate) fn joined<J: Joint<A> + 'static>(
+        value: Tensor<A>,
+        inputs: &[Tensor<Self>],
+        joint: impl FnOnce(Vec<Option<usize>>) -> J,
+    ) -> Self {
+        let mut tape: Option<&Rc<Tape<A>>> = None;
+        for place in inputs.iter().filter_map(|x| x.0.place.as_ref()) {
+            assert_same_tape(tape.unwrap_or(&place.tape), &place.tape);
+            tape = Some(&place.tape);
+        }
+        let place = |x: &Tensor<Self>| x.0.place.as_ref().map(|p| p.node);
+        // Not a closure: a closure would hide the user's line from the tape.
+        let place = match tape {
+            Some(tape) => Some(Place {
+                node: tape.push_joint(Rc::new(joint(inputs.iter().map(place).collect()))),
+                tape: Rc::clone(tape),
+            }),
+            None => None,
+        };
+        Var { value, place }
+    }
+
     /// A new independent variable on a tape.
     #[track_caller]
     pub(crate) fn leaf(tape: &Rc<Tape<A>>, value: Tensor<A>) -> Tensor<Self> {
@@ -100,8 +144,9 @@ impl<A: Algebra> Differentiated<A> for Var<A> {
 fn assert_same_tape<A: Algebra>(a: &Rc<Tape<A>>, b: &Rc<Tape<A>>) {
     assert!(
         Rc::ptr_eq(a, b),
-        "variables of two different derivatives meet in one operation: \
-         lift the outer variable with Tensor::constant before using it inside the inner derivative"
+        "variables of two different derivatives meet in one operation: take the inner \
+         derivative over the outer one's algebra and let the outer variable in with \
+         Var::held, or stop it with .stop()"
     );
 }
 
@@ -165,6 +210,10 @@ impl<A: Algebra> Algebra for Var<A> {
     #[track_caller]
     fn primitive<P: Primitive>(op: &P, inputs: &[Tensor<Self>]) -> Self {
         differentiated::primitive(op, inputs)
+    }
+    #[track_caller]
+    fn checkpoint<P: Program + Clone + 'static>(program: &P, inputs: &[Tensor<Self>]) -> Self {
+        checkpoint::recorded(program, inputs)
     }
     #[track_caller]
     fn dense_parts(x: &Self, w: &Self, b: &Self, f: Option<Unary>) -> (Self, Self) {

@@ -43,6 +43,7 @@ pub enum CudaError {
 
 impl CudaError {
     /// Arguments that do not fit.
+    #[cfg(feature = "cuda")]
     pub(crate) fn mismatch(
         of: &str,
         given: impl fmt::Display,

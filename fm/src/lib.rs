@@ -24,6 +24,7 @@ pub mod marginal;
 pub mod metric;
 pub mod mixture;
 pub mod objective;
+mod ordinary_file;
 pub mod path;
 pub mod report;
 pub mod sampler;

@@ -21,33 +21,30 @@
 //! v_t(x) = \mathbb E_{x_1 \sim p_t(x_1 \mid x)}\bigl[v_t(x \mid x_1)\bigr] \tag{FM.10}
 //! ```
 //!
-//! The integrals are done here in one dimension with the trapezoidal rule,
-//! which converges faster than any power for smooth functions that vanish at
-//! both ends (Trefethen and Weideman, SIAM Review 2014).
+//! The integrals are done here one coordinate at a time. A density that is a
+//! mixture of products, $`q(x_1) = \sum_k w_k \prod_i q_{ki}(x_{1i})`$, allows
+//! it in any number of dimensions: what is integrated against it is a product
+//! as well, and the integral of a product is the product of the integrals
+//! (Fubini). On the line it is the trapezoidal rule, which converges faster
+//! than any power for smooth functions that vanish at both ends (Trefethen and
+//! Weideman, SIAM Review 2014).
 
 use crate::path;
 
-/// A density `q` on the line, with the interval outside of which it and its
+/// A density on the line, with the interval outside of which it and its
 /// products vanish in double precision.
-pub struct LineDensity<'a> {
+#[derive(Clone, Debug)]
+pub struct LineDensity<Q> {
     /// `q(x₁)`.
-    pub density: &'a dyn Fn(f64) -> f64,
+    pub density: Q,
     /// Where to integrate.
     pub interval: (f64, f64),
 }
 
-impl std::fmt::Debug for LineDensity<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LineDensity")
-            .field("interval", &self.interval)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Nodes of the trapezoidal rule.
-const NODES: u32 = 4000;
+const NODES: u32 = 500;
 
-impl LineDensity<'_> {
+impl<Q: Fn(f64) -> f64> LineDensity<Q> {
     /// `∫ f(x₁) q(x₁) dx₁`.
     #[must_use]
     pub fn integral(&self, f: impl Fn(f64) -> f64) -> f64 {
@@ -57,23 +54,54 @@ impl LineDensity<'_> {
         let terms = (0..=NODES).map(|i| f(node(i)) * (self.density)(node(i)));
         h * terms.sum::<f64>()
     }
+}
+
+/// The density `q` of the data as a mixture of products: weights `wₖ`, and for
+/// each a density `qₖᵢ` for every coordinate.
+#[derive(Clone, Debug)]
+pub struct ProductMixture<Q> {
+    /// `(wₖ, [qₖ₁, …, qₖ_d])`.
+    pub terms: Vec<(f64, Vec<LineDensity<Q>>)>,
+}
+
+impl<Q: Fn(f64) -> f64> ProductMixture<Q> {
+    /// `∫ ∏ᵢ fᵢ(x₁ᵢ) q(x₁) dx₁`, where `factor` is `fᵢ(x₁ᵢ)`, called with `i`
+    /// and `x₁ᵢ`.
+    #[must_use]
+    pub fn integral(&self, factor: impl Fn(usize, f64) -> f64) -> f64 {
+        let product = |axes: &[LineDensity<Q>]| -> f64 {
+            let each = axes.iter().enumerate();
+            each.map(|(i, q)| q.integral(|x1| factor(i, x1))).product()
+        };
+        self.terms.iter().map(|(w, axes)| w * product(axes)).sum()
+    }
 
     /// `p_t(x)`, for the path with thickness `σ`.
     #[must_use]
-    pub fn marginal(&self, t: f64, x: f64, sigma: f64) -> f64 {
-        self.integral(|x1| path::density(t, x, x1, sigma)) // (FM.6)
+    pub fn marginal(&self, t: f64, x: &[f64], sigma: f64) -> f64 {
+        self.integral(|i, x1| path::density(t, x[i], x1, sigma)) // (FM.6)
     }
 
-    /// The flux `p_t(x)·v_t(x)` as the mixture of conditional fluxes.
+    /// Coordinate `j` of the flux `p_t(x)·v_t(x)` as the mixture of
+    /// conditional fluxes.
     #[must_use]
-    pub fn flux(&self, t: f64, x: f64, sigma: f64) -> f64 {
-        self.integral(|x1| path::velocity(t, x, x1, sigma) * path::density(t, x, x1, sigma)) // (FM.9)
+    pub fn flux(&self, t: f64, x: &[f64], sigma: f64, j: usize) -> f64 {
+        self.integral(|i, x1| {
+            let v = if i == j {
+                path::velocity(t, x[i], x1, sigma)
+            } else {
+                1.0
+            };
+            v * path::density(t, x[i], x1, sigma) // (FM.9)
+        })
     }
 
     /// `v_t(x)`.
     #[must_use]
-    pub fn velocity(&self, t: f64, x: f64, sigma: f64) -> f64 {
-        self.flux(t, x, sigma) / self.marginal(t, x, sigma) // (FM.8)
+    pub fn velocity(&self, t: f64, x: &[f64], sigma: f64) -> Vec<f64> {
+        let p = self.marginal(t, x, sigma);
+        let coordinates = 0..x.len();
+        coordinates.map(|j| self.flux(t, x, sigma, j) / p).collect() // (FM.8)
     }
 }
 

@@ -18,7 +18,7 @@
 
 use crate::Error;
 use autograd::{Algebra, Cpu, Index, Real, Tensor};
-use solvers::{Adaptive, End, Method, Outcome, Solve, Space, TimeGrid, Tolerance};
+use solvers::{Adaptive, End, Method, Norm, Outcome, Solve, Space, TimeGrid};
 use std::marker::PhantomData;
 
 /// The space of `[B, D]` tensors: the same stepper runs plain arrays,
@@ -88,13 +88,13 @@ where
         (y0, y1): (&Tensor<A>, &Tensor<A>),
         h: &[f64],
         terms: &[(f64, &Tensor<A>)],
-        tolerance: Tolerance,
+        norm: &Norm,
     ) {
         let d = y0.size(1);
         let (y0, y1) = (numbers(y0), numbers(y1));
         let terms: Vec<(f64, Vec<f64>)> = terms.iter().map(|(c, k)| (*c, numbers(k))).collect();
         for (r, out) in out.iter_mut().enumerate() {
-            *out = tolerance.norm((r * d..(r + 1) * d).map(|i| {
+            *out = norm.of((r * d..(r + 1) * d).map(|i| {
                 let error: f64 = terms.iter().map(|(c, k)| c * k[i]).sum();
                 (h[r] * error, y0[i], y1[i])
             }));
@@ -176,9 +176,29 @@ where
             x1: end.state, // (FM.5)
             evaluations: end.evaluations,
         }),
-        other => Err(Error::Solver {
-            ending: format!("{other:?}"),
-            expected: "to reach t = 1 with finite samples".to_owned(),
-        }),
+        early => Err(stopped(early)),
+    }
+}
+
+/// What to tell of a solve that did not reach its end.
+pub(crate) fn stopped(early: Outcome) -> Error {
+    let (ending, expected) = match early {
+        Outcome::NonFinite { t, sample } => (
+            format!("the numbers of row {sample} are not finite in the step from t = {t}"),
+            "a field that is finite along its trajectories",
+        ),
+        Outcome::StepUnderflow { t, sample } => (
+            format!("the step of row {sample} at t = {t} is too small to advance"),
+            "a looser tolerance, or a smoother field",
+        ),
+        Outcome::MaxSteps => (
+            "the largest number of steps did not reach t = 1".to_owned(),
+            "a looser tolerance, or a smoother field",
+        ),
+        other => (format!("{other:?}"), "to reach t = 1"),
+    };
+    Error::Solver {
+        ending,
+        expected: expected.to_owned(),
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::Error;
 use crate::metric::{normalised_path_energy, path_energy, straightness, w2};
-use crate::sampler::{Numbers, TensorSpace};
+use crate::sampler::{Numbers, TensorSpace, stopped};
 use autograd::{Cpu, Real, Tensor};
 use ndarray::{Array2, Array3, ArrayView2, s};
 use solvers::{Outcome, Solve, TimeGrid, methods};
@@ -53,7 +53,7 @@ impl Trajectories {
             .fixed(&methods::RK4, x0.clone(), &grid)
             .map_err(|e| refused(e.to_string()))?;
         if end.outcome != Outcome::Done {
-            return Err(refused(format!("{:?}", end.outcome)));
+            return Err(stopped(end.outcome));
         }
         let (m, n, d) = (places.len(), x0.size(0), x0.size(1));
         let mut positions = Array3::zeros((m, n, d));
@@ -170,7 +170,11 @@ mod tests {
         let x0 = Tensor::<Cpu<f64>>::new(&[1, 1], vec![1.0]);
         let broken = |t: &[f64], x: &Tensor<Cpu<f64>>| x * if t[0] > 0.5 { f64::NAN } else { 1.0 };
         let error = Trajectories::follow(&x0, 10, broken).unwrap_err();
-        assert!(error.to_string().contains("NonFinite"), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("row 0 are not finite in the step from t = 0.5"),
+            "{text}"
+        );
         assert!(Trajectories::follow(&x0, 0, |_, x| x.clone()).is_err());
     }
 }

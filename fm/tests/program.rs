@@ -50,6 +50,52 @@ fn a_planted_wrong_twin_prints_fail_and_exits_with_one() {
     }
 }
 
+/// A tag is known in any case of letters, planted or not; a twin planted in an
+/// equation that is not verified is refused.
+#[test]
+fn a_twin_is_planted_where_it_was_named() {
+    let planted = [
+        "verify", "--only", "fm.2", "--plant", "fm.2", "--cases", "16",
+    ];
+    assert_eq!(flowgrad(&planted).status.code(), Some(1));
+    let output = flowgrad(&["verify", "--only", "FM.3", "--plant", "FM.2"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text(&output.stderr),
+        "flowgrad: --plant is FM.2; expected FM.3\n"
+    );
+}
+
+#[test]
+fn the_operations_of_autograd_are_verified_and_a_planted_fault_is_found() {
+    let output = flowgrad(&["verify", "--autograd", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let rows: Value = serde_json::from_slice(&output.stdout).expect("valid JSON");
+    let rows = rows.as_array().expect("a list");
+    assert!(rows.len() > 80, "{} operations", rows.len());
+    for row in rows {
+        let number = |key: &str| row[key].as_f64().expect("a number");
+        assert_eq!(row["verdict"], "pass", "{row}");
+        assert!(row["operation"].is_string() && row["class"].is_string());
+        assert!(number("jvp_error") <= 1e-10 && number("vjp_error") <= 1e-10);
+        assert!(number("dot_residual") <= 1e-13 && number("value_ulps") >= 0.0);
+        // Only steps have no rule.
+        let caught = row["smallest_error_caught"].as_f64();
+        assert!(caught.is_none_or(|error| error <= 1e-9), "{row}");
+        assert!(caught.is_some() || row["class"] == "pointwise", "{row}");
+    }
+    for name in ["tanh", "matmul", "cumsum", "Mlp", "primitive"] {
+        let output = flowgrad(&["verify", "--autograd", "--only", name, "--plant", name]);
+        let printed = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{printed}");
+        assert!(printed.contains("FAIL"), "{printed}");
+        assert!(printed.contains("verified 0 of 1 operations"), "{printed}");
+    }
+    let output = flowgrad(&["verify", "--autograd", "--only", "tanhh"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("unknown operation \"tanhh\""));
+}
+
 #[test]
 fn bad_input_is_one_clear_line_and_exit_code_two() {
     let output = flowgrad(&["verify", "--only", "FM.23"]);
@@ -62,11 +108,39 @@ fn bad_input_is_one_clear_line_and_exit_code_two() {
         &["verify", "--cases", "0"][..],
         &["dance"],
         &["verify", "--frob"],
+        &["train", "--steps", "-1"],
+        &["few-steps", "--seed", "x"],
+        &["sample"],
     ] {
         let output = flowgrad(bad);
         assert_eq!(output.status.code(), Some(2), "{bad:?}");
-        assert!(!text(&output.stderr).contains("panicked"));
+        let message = text(&output.stderr);
+        assert!(message.starts_with("flowgrad: ") && message.lines().count() == 1);
+        assert!(message.contains("expected"), "{message}");
     }
+}
+
+/// The output may go to a full disk, and so may the message about it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_under_the_output_is_one_clear_line() {
+    let full = || fs::File::options().write(true).open("/dev/full");
+    let verify = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowgrad"));
+        command.args(["verify", "--only", "FM.11", "--cases", "16"]);
+        command.stdout(full().expect("it opens"));
+        command
+    };
+    let output = verify().stderr(Stdio::piped()).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    let message = text(&output.stderr);
+    assert!(
+        message.starts_with("flowgrad: cannot write to the standard output: No space left"),
+        "{message}"
+    );
+    assert_eq!(message.lines().count(), 1, "{message}");
+    let status = verify().stderr(full().expect("it opens")).status();
+    assert_eq!(status.expect("it runs").code(), Some(2));
 }
 
 #[test]
@@ -91,6 +165,16 @@ fn bytes(folder: &Path) -> Vec<u8> {
     fs::read(folder.join("model.safetensors")).expect("a model was written")
 }
 
+/// Waits until a log has as many lines.
+fn wait_for_lines(log: &Path, count: usize) {
+    let begin = Instant::now();
+    while fs::read_to_string(log).map_or(0, |text| text.lines().count()) < count {
+        let waited = begin.elapsed();
+        assert!(waited < Duration::from_secs(120), "no line {count} came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Killed without warning, a training goes on from its last checkpoint to the
 /// bits of one that was never disturbed.
 #[test]
@@ -105,24 +189,29 @@ fn a_killed_training_resumes_to_the_same_bits() {
             .success()
     );
     let mut child = train(&killed, &[]).spawn().expect("it starts");
-    let checkpoint = killed.join("checkpoint.safetensors");
-    let begin = Instant::now();
-    while !checkpoint.exists() {
-        assert!(
-            begin.elapsed() < Duration::from_secs(120),
-            "no checkpoint came"
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    // The twelfth line stands for step 1200: after the checkpoint of step 1000.
+    wait_for_lines(&killed.join("metrics.jsonl"), 12);
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");
     let resumed = train(&killed, &["--resume"]).output().expect("it runs");
     assert!(resumed.status.success(), "{}", text(&resumed.stderr));
     assert!(bytes(&whole) == bytes(&killed), "the bits differ");
+    // Resumed with another setting, it would not be the same training.
+    let other = train(&killed, &["--resume", "--batch", "128"]).output();
+    let other = other.expect("it runs");
+    assert_eq!(other.status.code(), Some(2));
+    let message = text(&other.stderr);
+    assert!(message.contains("batch 128; expected 256"), "{message}");
     let log = fs::read_to_string(killed.join("metrics.jsonl")).expect("metrics");
     assert_eq!(log.lines().count(), 40, "each hundredth step once");
     let model = killed.join("model.safetensors");
     let model = model.to_str().expect("a path in Unicode");
+    let judged = root.path().join("judged.npy");
+    let judged = judged.to_str().expect("a path in Unicode");
+    let sampled = flowgrad(&["sample", "--model", model, "--out", judged, "--judge"]);
+    assert_eq!(sampled.status.code(), Some(2));
+    assert!(text(&sampled.stderr).contains("\"moons\""));
+    assert!(!Path::new(judged).exists(), "refused before it is written");
     for name in ["x.npy", "x.png"] {
         let out = root.path().join(name);
         let out = out.to_str().expect("a path in Unicode");
@@ -140,10 +229,50 @@ fn unusable_files_and_arguments_of_training_exit_with_two_and_write_nothing() {
     let broken = broken.to_str().expect("a path in Unicode");
     let out = root.path().join("out");
     let out = out.to_str().expect("a path in Unicode");
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 12] = [
         (
             &["train", "--data", "mooons", "--out", out],
             "unknown data set",
+        ),
+        // More memory than there is must not be asked for.
+        (
+            &["train", "--hidden", "16384,16384,16384", "--out", out],
+            "--hidden is a network of 536936448 weights",
+        ),
+        (
+            &[
+                "train",
+                "--batch",
+                "100000",
+                "--coupling",
+                "ot",
+                "--out",
+                out,
+            ],
+            "--batch is 100000; expected at most 8192",
+        ),
+        // It may never end.
+        (
+            &["sample", "--model", "/dev/zero", "--out", "x.npy"],
+            "expected an ordinary file",
+        ),
+        (
+            &[
+                "sample",
+                "--model",
+                broken,
+                "--tolerance",
+                "0",
+                "--out",
+                "x.npy",
+            ],
+            "--tolerance is 0; expected a positive number",
+        ),
+        (
+            &[
+                "sample", "--model", broken, "--solver", "heun", "--out", "x.npy",
+            ],
+            "unknown solver \"heun\"",
         ),
         (
             &["train", "--coupling", "best", "--out", out],
@@ -171,6 +300,54 @@ fn unusable_files_and_arguments_of_training_exit_with_two_and_write_nothing() {
         );
     }
     assert!(!Path::new(out).exists(), "nothing was written");
+}
+
+/// A training that is begun anew takes the place of the old one at once: killed
+/// at its first step, it is not the old one that goes on.
+#[test]
+fn a_training_begun_anew_is_the_one_that_resumes() {
+    let root = tempfile::tempdir().expect("a folder");
+    let out = root.path().to_str().expect("Unicode");
+    let begin = |seed: &str, more: &[&str]| {
+        let mut arguments = vec!["train", "--out", out, "--seed", seed, "--hidden", "8"];
+        arguments.extend(more);
+        flowgrad(&arguments)
+    };
+    assert!(begin("1", &["--steps", "50"]).status.success());
+    let mut child = train(root.path(), &["--seed", "2"])
+        .spawn()
+        .expect("it starts");
+    // The old log is replaced after the old checkpoint.
+    let log = root.path().join("metrics.jsonl");
+    let waiting = Instant::now();
+    while fs::read_to_string(&log).is_ok_and(|text| text.contains("\"step\":50}")) {
+        assert!(
+            waiting.elapsed() < Duration::from_secs(120),
+            "it did not begin"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    let resumed = begin("1", &["--steps", "50", "--resume"]);
+    assert_eq!(resumed.status.code(), Some(2));
+    assert!(text(&resumed.stderr).contains("expected"), "of the new one");
+}
+
+/// The tour says at once that it cannot write its report.
+#[test]
+fn a_tour_that_cannot_write_does_not_begin() {
+    let root = tempfile::tempdir().expect("a folder");
+    fs::write(root.path().join("out"), b"not a folder").expect("written");
+    let mut tour = Command::new(env!("CARGO_BIN_EXE_flowgrad"));
+    let output = tour.current_dir(root.path()).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stdout), "");
+    let message = text(&output.stderr);
+    assert!(
+        message.starts_with("flowgrad: cannot create \"out\""),
+        "{message}"
+    );
 }
 
 /// Points of a skewed cloud far from the origin, as lines of a .csv.
@@ -280,15 +457,7 @@ fn ctrl_c_stops_cleanly_and_resumes_to_the_same_bits() {
     let child = train(&stopped, &[]).stdout(Stdio::piped()).spawn();
     let child = child.expect("it starts");
     // The log's first line: the handler is in place and the end is far.
-    let log = stopped.join("metrics.jsonl");
-    let begin = Instant::now();
-    while fs::read_to_string(&log).map_or(0, |text| text.lines().count()) == 0 {
-        assert!(
-            begin.elapsed() < Duration::from_secs(120),
-            "it did not begin"
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_for_lines(&stopped.join("metrics.jsonl"), 1);
     let interrupted = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();

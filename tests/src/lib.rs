@@ -1,6 +1,8 @@
 //! Claims that need several crates stand in this package's `tests/` folder,
 //! one file for each family of claims; this library only finds the files they
-//! look at.
+//! look at, and counts what they allocate.
+
+pub mod counting;
 
 use std::fs;
 use std::path::{Path, PathBuf};

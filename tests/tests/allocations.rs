@@ -2,39 +2,9 @@
 //!
 //! This test is a program of its own, since it replaces the allocator.
 
-#![allow(
-    unsafe_code,
-    reason = "an allocator can only be replaced by an unsafe implementation"
-)]
-
+use flowgrad_tests::counting::{self, Counting};
 use solvers::{Adaptive, Rows, Solve, TimeGrid, methods};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// The system's allocator, which counts.
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on unchanged to the system's allocator, which
-// keeps the contract; counting touches no memory of the caller's.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block came from `System` through `alloc` above.
-        unsafe { System.dealloc(block, layout) }
-    }
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the block came from `System`, and the caller keeps the rest.
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -52,13 +22,12 @@ fn counts(solve: impl FnOnce(&mut dyn FnMut(&[f64], &Batch) -> ControlFlow<()>))
     // Room for all looks beforehand, so that looking does not allocate.
     let mut counts = Vec::with_capacity(10_000);
     solve(&mut |_, _| {
-        counts.push(ALLOCATIONS.load(Ordering::Relaxed));
+        counts.push(counting::counts().allocations);
         ControlFlow::Continue(())
     });
     counts
 }
 
-// One test, so that no other thread allocates meanwhile.
 #[test]
 fn steps_after_the_first_allocate_nothing() {
     let space = Rows::<f64>::new(2);

@@ -8,6 +8,7 @@ pub(crate) mod dense;
 pub(crate) mod dispatch;
 pub(crate) mod gemm;
 pub(crate) mod kernels;
+mod permute;
 pub(crate) mod polynomial;
 mod rearrange;
 #[cfg(target_arch = "x86_64")]

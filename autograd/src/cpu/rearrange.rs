@@ -6,6 +6,7 @@
 //! order depends on shapes only.
 
 use super::Cpu;
+use super::permute::permute;
 use crate::algebra::Algebra;
 use crate::linear::{End, Linear, Windows};
 use crate::real::Real;
@@ -18,7 +19,7 @@ pub(super) fn apply<F: Real>(op: &Linear, x: Cpu<F>) -> Cpu<F> {
     let elements = match op {
         Linear::Reshape { .. } => return reshape(x, &out),
         Linear::Scale(c) => return scale(x, F::from_f64(*c)),
-        Linear::Permute { axes } => permute(&x, &axes[..shape.rank()]),
+        Linear::Permute { axes } => return permute(x, &axes[..shape.rank()], &out),
         Linear::Broadcast { .. } => broadcast(x.elements(), &shape, &out),
         Linear::Sum { .. } => sum(x.elements(), &shape, &out),
         Linear::Slice {
@@ -52,7 +53,7 @@ pub(super) fn apply<F: Real>(op: &Linear, x: Cpu<F>) -> Cpu<F> {
     Cpu::from_vec(&out, elements)
 }
 
-fn reshape<F: Real>(x: Cpu<F>, to: &Shape) -> Cpu<F> {
+pub(super) fn reshape<F: Real>(x: Cpu<F>, to: &Shape) -> Cpu<F> {
     let array = x.0.into_shape_with_order(ndarray::IxDyn(to));
     Cpu(array.expect("the number of elements was checked"))
 }
@@ -62,32 +63,6 @@ fn scale<F: Real>(x: Cpu<F>, c: F) -> Cpu<F> {
         |x| x.iter_mut().for_each(|x| *x *= c),
         |x| x.iter().map(|&x| x * c).collect(),
     )
-}
-
-/// Edge of the square tiles in which a matrix is transposed: two tiles of
-/// `f32` fill 8 KiB, a quarter of the smallest first-level cache in use.
-const TILE: usize = 32;
-
-fn permute<F: Real>(x: &Cpu<F>, axes: &[u8]) -> Vec<F> {
-    if axes == [1, 0] {
-        return transpose(x.elements(), x.shape()[0], x.shape()[1]);
-    }
-    let axes: Vec<usize> = axes.iter().map(|&a| usize::from(a)).collect();
-    x.0.view().permuted_axes(axes).iter().copied().collect()
-}
-
-fn transpose<F: Real>(x: &[F], rows: usize, columns: usize) -> Vec<F> {
-    let mut y = vec![F::zero(); x.len()];
-    for i0 in (0..rows).step_by(TILE) {
-        for j0 in (0..columns).step_by(TILE) {
-            for j in j0..columns.min(j0 + TILE) {
-                for i in i0..rows.min(i0 + TILE) {
-                    y[j * rows + i] = x[i * columns + j];
-                }
-            }
-        }
-    }
-    y
 }
 
 fn broadcast<F: Real>(x: &[F], from: &Shape, to: &Shape) -> Vec<F> {

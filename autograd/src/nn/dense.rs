@@ -1,12 +1,12 @@
 //! **Dense layer**: `f(x·W + b)`.
 
+use super::initial::uniform;
 use crate::algebra::Algebra;
 use crate::cpu::Cpu;
-use crate::philox::{Draw, Philox};
+use crate::philox::Draw;
 use crate::pointwise::Unary;
 use crate::real::Real;
 use crate::tensor::Tensor;
-use crate::tree::Tree;
 
 /// The parameters of a dense layer: `weight` is `[inputs, outputs]`, `bias`
 /// is `[outputs]`.
@@ -24,15 +24,8 @@ impl<F: Real> Dense<Cpu<F>> {
     /// the same seed gives the same bits anywhere.
     #[must_use]
     pub fn new(inputs: usize, outputs: usize, draw: Draw) -> Self {
-        let bound = 1.0 / (inputs as f64).sqrt();
-        let mut numbers = vec![0.0f32; inputs * outputs + outputs];
-        Philox::uniform_f32(draw, 0, &mut numbers);
-        let scaled = |u: &f32| F::from_f64(bound * (2.0 * f64::from(*u) - 1.0));
-        let (weight, bias) = numbers.split_at(inputs * outputs);
-        Dense {
-            weight: Tensor::new(&[inputs, outputs], weight.iter().map(scaled).collect()),
-            bias: Tensor::new(&[outputs], bias.iter().map(scaled).collect()),
-        }
+        let (weight, bias) = uniform(&[inputs, outputs], outputs, inputs, draw);
+        Dense { weight, bias }
     }
 }
 
@@ -46,20 +39,4 @@ impl<A: Algebra> Dense<A> {
     }
 }
 
-impl<A: Algebra> Tree<A> for Dense<A> {
-    type With<B: Algebra> = Dense<B>;
-    fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> Dense<B> {
-        Dense {
-            weight: self.weight.map(f),
-            bias: self.bias.map(f),
-        }
-    }
-    fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
-        self.weight.each(&format!("{path}.weight"), f);
-        self.bias.each(&format!("{path}.bias"), f);
-    }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
-        self.weight.each_mut(f);
-        self.bias.each_mut(f);
-    }
-}
+crate::tree!(Dense { weight, bias });

@@ -4,8 +4,21 @@
 //! `map.rs`, or follows by composition.
 
 mod arithmetic;
+mod attention;
+mod cholesky;
+mod convolution;
+mod einsum;
+mod losses;
+mod normalisation;
 mod pointwise;
+mod pooling;
 mod product;
 mod rearrangement;
 mod reduction;
 mod softmax;
+mod stacks;
+mod triangular;
+
+pub use convolution::Convolution;
+pub use pooling::Pooling;
+pub use triangular::Triangle;

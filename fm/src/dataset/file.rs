@@ -12,13 +12,12 @@
 
 use crate::Error;
 use crate::error::quoted;
+use crate::ordinary_file;
 use autograd::Real;
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use ndarray_npy::npy::header::Header;
 use ndarray_npy::{ReadNpyExt, ReadableElement};
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::Path;
 
 /// Reads the points of a file as `[n, d]`, n and d at least 1, every number
@@ -41,7 +40,7 @@ pub fn read_points<F: Real>(path: &Path) -> Result<Array2<F>, Error> {
             ));
         }
     };
-    let bytes = read_whole(path)?;
+    let bytes = ordinary_file::read(path)?;
     parse(&bytes).map_err(|Complaint { found, expected }| Error::data(path, found, expected))
 }
 
@@ -57,24 +56,6 @@ fn complain<T>(found: impl Into<String>, expected: impl Into<String>) -> Result<
         found: found.into(),
         expected: expected.into(),
     })
-}
-
-/// The bytes of an ordinary file. Pipes and devices, which may never end, are
-/// refused before they are opened.
-fn read_whole(path: &Path) -> Result<Vec<u8>, Error> {
-    let refused = |source| Error::io(path, "read", source);
-    let kind = fs::metadata(path).map_err(refused)?;
-    if !kind.is_file() {
-        let found = match kind.is_dir() {
-            true => "it is a folder",
-            false => "it is a pipe or a device",
-        };
-        return Err(Error::data(path, found, "an ordinary file"));
-    }
-    let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(refused)?.take(kind.len());
-    file.read_to_end(&mut bytes).map_err(refused)?;
-    Ok(bytes)
 }
 
 /// Longest header accepted; NumPy's own readers stop at 10 000 bytes.
@@ -281,6 +262,7 @@ mod tests {
     use ndarray::{ShapeBuilder, array};
     use ndarray_npy::{WritableElement, WriteNpyExt};
     use rand::{RngExt, SeedableRng, rngs::StdRng};
+    use std::fs;
 
     fn npy<T: WritableElement, D: ndarray::Dimension>(array: &ndarray::Array<T, D>) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -45,6 +45,10 @@ impl Settings {
             let most = format!("at most {MOST_ROWS}");
             return Err(Error::argument("--batch", self.batch, most));
         }
+        if self.coupling == Name::Ot && self.batch > MOST_PAIRED {
+            let most = format!("at most {MOST_PAIRED} with --coupling ot");
+            return Err(Error::argument("--batch", self.batch, most));
+        }
         if self.steps == 0 || self.steps > u64::from(u32::MAX) {
             let range = format!("a whole number from 1 to {}", u32::MAX);
             return Err(Error::argument("--steps", self.steps, range));
@@ -76,6 +80,39 @@ impl Settings {
         let fits = (0.0..1.0).contains(&decay);
         within("--ema", decay, fits, "a number in [0, 1)")?;
         Ok(self)
+    }
+
+    /// Rows of a shard, from the batch alone, so that bits do not depend on
+    /// threads.
+    #[must_use]
+    pub fn shard_rows(&self) -> usize {
+        (self.batch / 8).clamp(128, 512)
+    }
+
+    /// Refuses what would not fit into the memory of an ordinary machine for
+    /// data of `dimension` coordinates. A refused allocation ends a program
+    /// without a word, so it must not be tried.
+    ///
+    /// # Errors
+    /// The value that is too large, with the limit.
+    pub fn affordable(&self, dimension: usize) -> Result<(), Error> {
+        let widths = [&[dimension], &self.hidden[..], &[dimension]].concat();
+        let pairs = widths.windows(2);
+        let weights: usize = pairs.map(|w| w[0].saturating_mul(w[1])).sum();
+        // The network, its average, the moments, a checkpoint under way, and a
+        // gradient of each shard.
+        let most = MOST_WEIGHTS / (16 + self.batch.div_ceil(self.shard_rows()));
+        if weights > most {
+            let given = format!("a network of {weights} weights");
+            let most = format!("at most {most} with a batch of {}", self.batch);
+            return Err(Error::argument("--hidden", given, most));
+        }
+        let most = MOST_NUMBERS / dimension.max(1);
+        if self.batch > most {
+            let most = format!("at most {most} for points of {dimension} coordinates");
+            return Err(Error::argument("--batch", self.batch, most));
+        }
+        Ok(())
     }
 
     /// The settings as text by key, for the head of a model file.
@@ -131,6 +168,13 @@ impl Settings {
 
 /// Largest batch: beyond it a single batch fills gigabytes.
 const MOST_ROWS: usize = 1 << 20;
+/// Largest batch that is paired by optimal transport: its table of distances
+/// is then half a gigabyte.
+const MOST_PAIRED: usize = 1 << 13;
+/// Most weights in all copies of a network: four gigabytes.
+const MOST_WEIGHTS: usize = 1 << 30;
+/// Most numbers of a batch.
+const MOST_NUMBERS: usize = 1 << 27;
 /// Widest layer.
 const MOST_WIDTH: usize = 1 << 14;
 
@@ -181,7 +225,8 @@ mod tests {
             s.validated().unwrap_err().to_string()
         };
         type Change = &'static dyn Fn(&mut Settings);
-        let cases: [(Change, &str); 8] = [
+        let cases: [(Change, &str); 9] = [
+            (&|s| s.batch = 8193, "at most 8192 with --coupling ot"),
             (&|s| s.batch = 0, "--batch is 0"),
             (&|s| s.batch = 1 << 30, "--batch is 1073741824"),
             (&|s| s.steps = 0, "--steps is 0"),
@@ -196,5 +241,27 @@ mod tests {
             assert!(text.contains(piece), "{text:?} lacks {piece:?}");
         }
         assert!(settings().validated().is_ok());
+    }
+
+    #[test]
+    fn what_does_not_fit_into_memory_is_named() {
+        let wide = Settings {
+            hidden: vec![16_384; 3],
+            ..settings()
+        };
+        let text = wide.affordable(2).unwrap_err().to_string();
+        assert!(text.contains("536936448 weights"), "{text}");
+        assert!(
+            text.contains("at most 59652323 with a batch of 256"),
+            "{text}"
+        );
+        let large = Settings {
+            batch: 1 << 20,
+            coupling: Name::Independent,
+            ..settings()
+        };
+        assert!(large.affordable(64).is_ok());
+        let text = large.affordable(3000).unwrap_err().to_string();
+        assert!(text.contains("at most 44739 for points of 3000"), "{text}");
     }
 }

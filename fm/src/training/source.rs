@@ -11,6 +11,9 @@ use ndarray::Array2;
 use rand::RngExt;
 use std::path::Path;
 
+/// Most coordinates of a point.
+pub(super) const MOST_COORDINATES: usize = 1 << 16;
+
 /// Where batches come from.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -42,6 +45,11 @@ impl Source {
             Ok(set) => Ok(Source::Points(set)),
             Err(_) if extension.is_some() => {
                 let points = file::read_points::<f64>(Path::new(name))?;
+                if points.ncols() > MOST_COORDINATES {
+                    let found = format!("points of {} coordinates", points.ncols());
+                    let most = format!("at most {MOST_COORDINATES}");
+                    return Err(Error::data(name, found, most));
+                }
                 let scale = Box::new(Standardisation::of(points.view()));
                 let rows = scale.apply(points.view());
                 Ok(Source::Rows { rows, scale })
@@ -75,6 +83,9 @@ impl Source {
     /// where the distribution is not known as a mixture.
     #[must_use]
     pub fn irreducible_loss(&self, sigma: f64, draw: Draw) -> Option<Estimate> {
+        if matches!(self, Source::Rows { rows, .. } if rows.len() > 2_000_000) {
+            return None;
+        }
         let mixture = self.mixture()?;
         // Some two seconds of arithmetic at most.
         let numbers = mixture.components().count() * self.dimension();

@@ -1,12 +1,14 @@
 //! **Trainer**: one step after the other, resumable to the same bits.
 
-use super::{LearningRate, Settings, Source, Standardisation};
+use super::source::MOST_COORDINATES;
+use super::{Settings, Source, Standardisation};
 use crate::Error;
 use crate::coupling::Name;
 use crate::objective::{Estimate, Particles, loss_sum};
+use crate::ordinary_file;
 use autograd::{
-    Adam, AdamConfig, Archive, ArchiveError, Cpu, Draw, Ema, Mlp, Philox, Tensor, TimeFeatures,
-    Unary, Var, sum_over_shards, value_and_grad,
+    Adam, AdamConfig, Archive, ArchiveError, Cpu, Draw, Ema, LearningRate, Mlp, Optimiser, Philox,
+    Shape, Tensor, TimeFeatures, Unary, Var, sum_over_shards, value_and_grad,
 };
 use std::path::Path;
 
@@ -49,11 +51,15 @@ pub struct VelocityModel {
     pub scale: Standardisation,
 }
 
-fn fresh_net(settings: &Settings, dimension: usize) -> Net {
-    let time = match settings.fourier {
+fn time_features(settings: &Settings) -> TimeFeatures {
+    match settings.fourier {
         0 => TimeFeatures::Plain,
         k => TimeFeatures::Fourier(k),
-    };
+    }
+}
+
+fn fresh_net(settings: &Settings, dimension: usize) -> Net {
+    let time = time_features(settings);
     let draw = Draw::seed(settings.seed).stream(stream::PARAMETERS);
     Mlp::new(
         dimension,
@@ -65,37 +71,47 @@ fn fresh_net(settings: &Settings, dimension: usize) -> Net {
     )
 }
 
-fn broken(path: &Path, error: ArchiveError) -> Error {
-    match error {
-        ArchiveError::Io { path, source } => Error::io(path, "read", source),
-        other => Error::Model {
-            path: path.to_owned(),
-            found: other.to_string(),
-            expected: "a file written by flowgrad train".to_owned(),
-        },
+/// What a file of a model or a checkpoint should have been.
+const EXPECTED: &str = "a file written by flowgrad train";
+
+fn unusable(path: &Path, found: impl Into<String>) -> Error {
+    Error::Model {
+        path: path.to_owned(),
+        found: found.into(),
+        expected: EXPECTED.to_owned(),
     }
 }
 
-/// Reads an archive, and its settings from its head.
-fn open(path: &Path) -> Result<(Archive<f32>, Settings, usize), Error> {
-    let archive = Archive::<f32>::read(path).map_err(|e| broken(path, e))?;
-    let unusable = |found: String| Error::Model {
-        path: path.to_owned(),
-        found,
-        expected: "a file written by flowgrad train".to_owned(),
+fn broken(path: &Path, error: &ArchiveError) -> Error {
+    unusable(path, error.to_string())
+}
+
+/// Reads an archive, and its settings and dimension from its head. Its text
+/// may say anything: before a network of that size is allocated, the file
+/// must hold every layer of it, by names that begin with `prefix`.
+fn open(path: &Path, prefix: &str) -> Result<(Archive<f32>, Settings, usize), Error> {
+    let bytes = ordinary_file::read(path)?;
+    let archive = Archive::<f32>::from_bytes(&bytes).map_err(|reason| unusable(path, reason))?;
+    let settings = Settings::from_metadata(&archive.metadata).map_err(|e| unusable(path, e))?;
+    let text = archive.metadata.get("dimension");
+    let text = text.cloned().unwrap_or_default();
+    let Some(dimension) = text
+        .parse()
+        .ok()
+        .filter(|d| (1..=MOST_COORDINATES).contains(d))
+    else {
+        let found = format!("its metadata entry \"dimension\" is {text:?}");
+        return Err(unusable(path, found));
     };
-    let settings = Settings::from_metadata(&archive.metadata).map_err(unusable)?;
-    let text = archive
-        .metadata
-        .get("dimension")
-        .cloned()
-        .unwrap_or_default();
-    match text.parse() {
-        Ok(dimension @ 1..=65_536) => Ok((archive, settings, dimension)),
-        _ => Err(unusable(format!(
-            "its metadata entry \"dimension\" is {text:?}"
-        ))),
+    let mut rows = dimension + time_features(&settings).count();
+    let widths = settings.hidden.iter().copied().chain([dimension]);
+    for (layer, columns) in widths.enumerate() {
+        let name = format!("{prefix}layers.{layer}.weight");
+        let weight = archive.get(&name, &Shape::new(&[rows, columns]));
+        weight.map_err(|e| broken(path, &e))?;
+        rows = columns;
     }
+    Ok((archive, settings, dimension))
 }
 
 impl Trainer {
@@ -106,6 +122,7 @@ impl Trainer {
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let settings = settings.validated()?;
         let source = Source::named(&settings.data)?;
+        settings.affordable(source.dimension())?;
         let net = fresh_net(&settings, source.dimension());
         Ok(Trainer {
             adam: Adam::new(&net, AdamConfig::default()),
@@ -122,7 +139,7 @@ impl Trainer {
     /// # Errors
     /// If the file cannot be read or is not a checkpoint.
     pub fn resume(path: &Path) -> Result<Self, Error> {
-        let (archive, settings, _) = open(path)?;
+        let (archive, settings, _) = open(path, "net.")?;
         let mut trainer = Self::new(settings)?;
         let data = trainer.source.fingerprint().to_string();
         if archive.metadata.get(FINGERPRINT) != Some(&data) {
@@ -135,22 +152,20 @@ impl Trainer {
                 expected: "the data it began with".to_owned(),
             });
         }
-        let steps = archive.metadata.get("step").and_then(|s| s.parse().ok());
+        let steps = archive.number("step").ok();
         let steps = steps.filter(|n| *n <= trainer.settings.steps);
         let Some(steps) = steps else {
-            return Err(Error::Model {
-                path: path.to_owned(),
-                found: "no valid step count in its metadata".to_owned(),
-                expected: "a checkpoint written by flowgrad train".to_owned(),
-            });
+            return Err(unusable(path, "no valid step count in its metadata"));
         };
         let filled = archive
             .fill("net", &mut trainer.net)
             .and_then(|()| archive.fill("ema", &mut trainer.ema.average))
-            .and_then(|()| archive.fill("adam.first", &mut trainer.adam.first))
-            .and_then(|()| archive.fill("adam.second", &mut trainer.adam.second));
-        filled.map_err(|e| broken(path, e))?;
-        (trainer.adam.steps, trainer.ema.updates) = (steps, steps);
+            .and_then(|()| trainer.adam.restore("adam", &archive));
+        filled.map_err(|e| broken(path, &e))?;
+        if trainer.steps() != steps {
+            return Err(unusable(path, "two different step counts in its metadata"));
+        }
+        trainer.ema.updates = steps;
         Ok(trainer)
     }
 
@@ -176,7 +191,7 @@ impl Trainer {
     /// Steps taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.adam.steps
+        self.adam.memory().steps
     }
 
     /// One step: returns the mean loss of its batch, before the step.
@@ -188,9 +203,7 @@ impl Trainer {
         let batch = self.settings.batch;
         let mean = 1.0 / batch as f64;
         let net = &self.net;
-        // From the batch alone, so that bits do not depend on threads.
-        let shard_rows = (batch / 8).clamp(128, 512);
-        let (loss, gradient) = sum_over_shards(batch, shard_rows, |rows| {
+        let (loss, gradient) = sum_over_shards(batch, self.settings.shard_rows(), |rows| {
             let cut = |x: &Tensor<Cpu<f32>>| {
                 Tensor::<Var<Cpu<f32>>>::constant(&x.slice(0, rows.start, rows.len()))
             };
@@ -206,7 +219,7 @@ impl Trainer {
             )
         });
         let loss = loss.item();
-        let n = self.adam.steps + 1;
+        let n = self.steps() + 1;
         if !loss.is_finite() {
             return Err(Error::argument(
                 "the loss",
@@ -214,16 +227,23 @@ impl Trainer {
                 "a finite number; a smaller --learning-rate may help",
             ));
         }
-        let rate = LearningRate::new(self.settings.learning_rate, self.settings.steps);
+        let rate = self.rate();
         self.adam.step(&mut self.net, &gradient, rate.at(n));
         self.ema.update(&self.net);
         Ok(loss)
     }
 
+    /// Warm-up over a fiftieth of the training, at most 200 steps, then half a
+    /// cosine.
+    fn rate(&self) -> LearningRate {
+        let steps = self.settings.steps;
+        LearningRate::warm_up_cosine(self.settings.learning_rate, (steps / 50).min(200), steps)
+    }
+
     /// The random numbers of the next step.
     fn particles(&self) -> Result<Particles<Cpu<f32>>, Error> {
         let (batch, d) = (self.settings.batch, self.source.dimension());
-        let step = self.adam.steps as u32;
+        let step = self.steps() as u32;
         let draw = |stream| Draw::seed(self.settings.seed).stream(stream).step(step);
         let normal = |stream, scale: f64| {
             let mut numbers = vec![0.0; batch * d];
@@ -257,8 +277,7 @@ impl Trainer {
         let mut archive = self.archive();
         archive.insert("net", &self.net);
         archive.insert("ema", &self.ema.average);
-        archive.insert("adam.first", &self.adam.first);
-        archive.insert("adam.second", &self.adam.second);
+        self.adam.save("adam", &mut archive);
         archive
     }
 
@@ -301,18 +320,13 @@ impl VelocityModel {
     /// # Errors
     /// If the file cannot be read or is not such a model.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let (archive, settings, dimension) = open(path)?;
-        // The hidden widths come from the file's text: before allocating a
-        // network of that size, the file itself must be as large.
-        let last = settings.hidden.last().copied().unwrap_or(0);
-        let name = format!("layers.{}.weight", settings.hidden.len());
-        let shape = autograd::Shape::new(&[last, dimension]);
-        archive.get(&name, &shape).map_err(|e| broken(path, e))?;
+        let (archive, settings, dimension) = open(path, "")?;
         let mut net = fresh_net(&settings, dimension);
         let mut scale = Standardisation::identity(dimension);
-        let filled = archive.fill("", &mut net);
+        // Beside the network there is the scale.
+        let filled = archive.fill_allowing_extra("", &mut net);
         let filled = filled.and_then(|()| archive.fill("scale", &mut scale));
-        filled.map_err(|e| broken(path, e))?;
+        filled.map_err(|e| broken(path, &e))?;
         Ok(VelocityModel {
             net,
             settings,
@@ -377,6 +391,29 @@ mod tests {
         assert_eq!(read.settings, settings());
         let error = Trainer::resume(&model).unwrap_err().to_string();
         assert!(error.contains("net.layers.0.weight"), "{error}");
+    }
+
+    /// A small file whose text announces a network of gigabytes is refused by
+    /// the tensors it has, before anything of that size is asked for.
+    #[test]
+    fn a_file_cannot_announce_a_network_it_does_not_hold() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("huge.safetensors");
+        let trainer = Trainer::new(settings()).expect("valid");
+        for (mut archive, resumed) in [
+            (trainer.model_archive(), false),
+            (trainer.checkpoint(), true),
+        ] {
+            let widths = vec!["16384"; 64].join(",");
+            archive.metadata.insert("hidden".to_owned(), widths);
+            archive.write(&file).expect("written");
+            let error = match resumed {
+                true => Trainer::resume(&file).map(|_| ()),
+                false => VelocityModel::read(&file).map(|_| ()),
+            };
+            let text = error.expect_err("refused").to_string();
+            assert!(text.contains("but the model needs [7, 16384]"), "{text}");
+        }
     }
 
     #[test]

@@ -178,12 +178,8 @@ impl Cases {
     /// A claim that holds to rounding: the largest residual of all cases.
     pub(crate) fn worst(&self, allowed: f64, one: impl Fn(&mut Case) -> f64) -> Measured {
         let residuals = self.residuals(&one);
-        let larger = |worst: f64, r: &f64| match r.abs() {
-            r if r > worst || r.is_nan() => r,
-            _ => worst,
-        };
         Measured {
-            residual: residuals.iter().fold(0.0, larger),
+            residual: largest(residuals),
             allowed,
             order: None,
             smallest_failing_case: self.smallest(allowed, &one),
@@ -235,6 +231,15 @@ impl Cases {
             case.drawn.join(", ")
         ))
     }
+}
+
+/// The largest magnitude; NaN if there is one.
+pub(crate) fn largest(numbers: impl IntoIterator<Item = f64>) -> f64 {
+    let larger = |worst: f64, x: f64| match x.abs() {
+        x if x > worst || x.is_nan() => x,
+        _ => worst,
+    };
+    numbers.into_iter().fold(0.0, larger)
 }
 
 /// Simplifies one word after the other while the list still fails, until

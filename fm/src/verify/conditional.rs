@@ -4,7 +4,7 @@
 //! Gauss–Hermite quadrature for three points, `0` and `±√3` with weights
 //! `2/3` and `1/6`: exact for polynomials up to degree 5.
 
-use super::cases::{Case, Cases};
+use super::cases::{Case, Cases, largest};
 use super::{Measured, Twin};
 use crate::path;
 
@@ -14,17 +14,25 @@ const ROUNDING: f64 = 1e-13;
 const NODES: [f64; 3] = [-1.732_050_807_568_877_2, 0.0, 1.732_050_807_568_877_2];
 const WEIGHTS: [f64; 3] = [1.0 / 6.0, 2.0 / 3.0, 1.0 / 6.0];
 
-/// `t`, `x`, `x₁` and `σ` at random.
-fn draw(case: &mut Case) -> (f64, f64, f64, f64) {
+/// The worst residual among 1 to 3 coordinates, each with its own `x` and
+/// `x₁`, at one `t` and `σ`: the formulas act coordinate by coordinate.
+/// `one` is called with `(t, x, x₁, σ)`.
+fn worst_coordinate(case: &mut Case, one: impl Fn(f64, f64, f64, f64) -> f64) -> f64 {
     let t = case.uniform("t", 0.0, 0.95);
-    let x = case.uniform("x", -3.0, 3.0);
-    let x1 = case.uniform("x1", -3.0, 3.0);
-    (t, x, x1, case.uniform("sigma", 0.05, 0.5))
+    let sigma = case.uniform("sigma", 0.05, 0.5);
+    let d = 1 + case.below(3);
+    let x = case.point("x", d, -3.0, 3.0);
+    let x1 = case.point("x1", d, -3.0, 3.0);
+    largest(x.iter().zip(x1).map(|(&x, x1)| one(t, x, x1, sigma)))
+}
+
+/// A claim that holds to rounding in each coordinate.
+fn each_coordinate(cases: &Cases, one: impl Fn(f64, f64, f64, f64) -> f64) -> Measured {
+    cases.worst(ROUNDING, |case| worst_coordinate(case, &one))
 }
 
 pub(super) fn ends(cases: &Cases, twin: Twin) -> Measured {
-    cases.worst(ROUNDING, |case| {
-        let (t, x0, x1, _) = draw(case);
+    each_coordinate(cases, |t, x0, x1, _| {
         let (start, end) = twin.pick((0.0, 1.0), (1.0, 0.0));
         let bits = |a: f64, b: f64| f64::from(u8::from(a.to_bits() != b.to_bits()));
         let misses = bits(path::joint_position(start, x0, x1), x0)
@@ -38,8 +46,7 @@ pub(super) fn ends(cases: &Cases, twin: Twin) -> Measured {
 
 /// A line has no third derivative: differences leave rounding, `ε·10/h`.
 pub(super) fn joint_velocity(cases: &Cases, twin: Twin) -> Measured {
-    cases.worst(ROUNDING, |case| {
-        let (t, x0, x1, _) = draw(case);
+    each_coordinate(cases, |t, x0, x1, _| {
         let h = 0.125;
         let ends = (
             path::joint_position(t + h, x0, x1),
@@ -64,8 +71,7 @@ fn moments(t: f64, x1: f64, sigma: f64, epsilon_scale: f64) -> (f64, f64) {
 }
 
 pub(super) fn singular_moments(cases: &Cases, twin: Twin) -> Measured {
-    cases.worst(ROUNDING, |case| {
-        let (t, _, x1, _) = draw(case);
+    each_coordinate(cases, |t, _, x1, _| {
         let (mean, variance) = moments(t, x1, 0.0, 1.0);
         let claimed = twin.pick(path::singular_variance(t), 1.0 - t);
         (mean - t * x1).abs() + (variance - claimed).abs()
@@ -73,8 +79,7 @@ pub(super) fn singular_moments(cases: &Cases, twin: Twin) -> Measured {
 }
 
 pub(super) fn singular_velocity(cases: &Cases, twin: Twin) -> Measured {
-    cases.worst(ROUNDING, |case| {
-        let (t, x, x1, _) = draw(case);
+    each_coordinate(cases, |t, x, x1, _| {
         let t = t.max(0.01);
         // The line through x that ends at x1 began at x0.
         let x0 = (x - t * x1) / (1.0 - t);
@@ -86,8 +91,7 @@ pub(super) fn singular_velocity(cases: &Cases, twin: Twin) -> Measured {
 }
 
 pub(super) fn thick_moments(cases: &Cases, twin: Twin) -> Measured {
-    cases.worst(ROUNDING, |case| {
-        let (t, _, x1, sigma) = draw(case);
+    each_coordinate(cases, |t, _, x1, sigma| {
         let (_, variance) = moments(t, x1, sigma, 1.0);
         let wrong = path::singular_variance(t) + sigma;
         variance - twin.pick(path::variance(t, sigma), wrong)
@@ -95,8 +99,7 @@ pub(super) fn thick_moments(cases: &Cases, twin: Twin) -> Measured {
 }
 
 pub(super) fn thick_particle(cases: &Cases, twin: Twin) -> Measured {
-    cases.worst(ROUNDING, |case| {
-        let (t, _, x1, sigma) = draw(case);
+    each_coordinate(cases, |t, _, x1, sigma| {
         // The wrong twin lets the thickness grow with time.
         let (mean, variance) = moments(t, x1, sigma, twin.pick(1.0, t));
         (mean - t * x1).abs() + (variance - path::variance(t, sigma)).abs()
@@ -104,8 +107,7 @@ pub(super) fn thick_particle(cases: &Cases, twin: Twin) -> Measured {
 }
 
 pub(super) fn initial_variance(cases: &Cases, twin: Twin) -> Measured {
-    cases.worst(ROUNDING, |case| {
-        let (_, x, x1, sigma) = draw(case);
+    each_coordinate(cases, |_, x, x1, sigma| {
         let claimed = twin.pick(path::initial_variance(sigma), 1.0);
         let (_, variance) = moments(0.0, x1, sigma, 1.0);
         let shape = path::density(0.0, x, x1, sigma) - path::normal_density(x, claimed);
@@ -117,17 +119,17 @@ pub(super) fn initial_variance(cases: &Cases, twin: Twin) -> Measured {
 pub(super) fn gaussian_field(cases: &Cases, twin: Twin) -> Measured {
     // Third derivatives of ln σ_t reach 2/σ³ = 2·10⁴ at 1 − t = σ = 0.05.
     cases.second_order(2e-4, 1e-3, |case, h| {
-        let (t, x, x1, sigma) = draw(case);
-        let log_deviation = |t: f64| 0.5 * path::variance(t, sigma).ln();
-        let rate = (log_deviation(t + h) - log_deviation(t - h)) / (2.0 * h);
-        let by_rates = x1 + twin.pick(1.0, -1.0) * rate * (x - t * x1);
-        by_rates - path::gaussian_velocity(t, x, x1, sigma)
+        worst_coordinate(case, |t, x, x1, sigma| {
+            let log_deviation = |t: f64| 0.5 * path::variance(t, sigma).ln();
+            let rate = (log_deviation(t + h) - log_deviation(t - h)) / (2.0 * h);
+            let by_rates = x1 + twin.pick(1.0, -1.0) * rate * (x - t * x1);
+            by_rates - path::gaussian_velocity(t, x, x1, sigma)
+        })
     })
 }
 
 pub(super) fn final_field(cases: &Cases, twin: Twin) -> Measured {
-    cases.worst(ROUNDING, |case| {
-        let (t, x, x1, sigma) = draw(case);
+    each_coordinate(cases, |t, x, x1, sigma| {
         // The wrong twin drops x₁σ² from the numerator.
         let wrong = (1.0 - t) * (x1 - x) / path::variance(t, sigma);
         let found = twin.pick(path::velocity(t, x, x1, sigma), wrong);
@@ -142,11 +144,11 @@ pub(super) fn final_field(cases: &Cases, twin: Twin) -> Measured {
 /// trapezoidal rule.
 pub(super) fn mean_joint_velocity(cases: &Cases, twin: Twin) -> Measured {
     const POINTS: i32 = 2000;
-    cases.worst(ROUNDING, |case| {
-        let (t, _, x1, sigma) = draw(case);
+    each_coordinate(cases, |t, x, x1, sigma| {
         let sigma = sigma.max(0.1);
-        // A point the path can reach; elsewhere the integrals underflow.
-        let x = t * x1 + path::variance(t, sigma).sqrt() * case.uniform("offset", -2.0, 2.0);
+        // A point the path can reach, within two deviations; elsewhere the
+        // integrals underflow.
+        let x = t * x1 + path::variance(t, sigma).sqrt() * x * (2.0 / 3.0);
         let (mut mass, mut mean) = (0.0, 0.0);
         for i in -POINTS..=POINTS {
             let x0 = 12.0 * f64::from(i) / f64::from(POINTS);

@@ -1,91 +1,99 @@
 //! Claims about mixing conditional paths into one: (FM.6), (FM.8) to (FM.10).
 
-use super::cases::{Case, Cases};
+use super::cases::{Case, Cases, largest};
 use super::{Measured, Twin};
-use crate::marginal::{LineDensity, posterior_mean_velocity};
-use crate::mixture::{Mixture, MixturePath};
+use crate::marginal::{LineDensity, ProductMixture, posterior_mean_velocity};
+use crate::mixture::{Local, Mixture, MixturePath};
 use crate::path;
 use crate::schedule::Schedule;
 
 /// The trapezoidal rule over smooth functions that vanish at both ends is
-/// exact to rounding: 4000 terms of size 1, and a quotient of two such sums.
+/// exact to rounding: 500 terms of size 1 in each factor, and a quotient of
+/// two such sums.
 const QUADRATURE: f64 = 1e-10;
 
-/// A mixture on the line, the oracle for its straight path, and a point.
-struct Line {
-    target: Mixture,
-    sigma: f64,
+/// The oracle for a straight path to a mixture in 1 to 3 dimensions, a time
+/// and a point.
+struct Place {
+    path: MixturePath,
     t: f64,
-    x: f64,
+    x: Vec<f64>,
 }
 
-fn line(case: &mut Case) -> Line {
-    let target = case.mixture(1);
+fn place(case: &mut Case) -> Place {
+    let d = 1 + case.below(3);
+    let target = case.mixture(d);
     let sigma = case.uniform("sigma", 0.0, 0.3);
     // Up to t = 0.85 the conditional density is at least 0.15/0.85 wide in x₁,
-    // thirty nodes of the rule.
+    // three nodes of the rule, and its error e^{−2π²·3²}.
     let t = case.uniform("t", 0.1, 0.85);
-    let path = MixturePath::new(target.clone(), Schedule::CondOt, sigma).expect("valid");
-    let x = case.on(&path, t)[0];
-    Line {
-        target,
-        sigma,
-        t,
-        x,
-    }
+    let path = MixturePath::new(target, Schedule::CondOt, sigma).expect("valid");
+    let x = case.on(&path, t);
+    Place { path, t, x }
 }
 
-impl Line {
-    fn oracle(&self) -> crate::mixture::Local {
-        let path = MixturePath::new(self.target.clone(), Schedule::CondOt, self.sigma);
-        path.expect("valid").at(self.t, &[self.x])
+impl Place {
+    fn oracle(&self) -> Local {
+        self.path.at(self.t, &self.x)
     }
 
-    /// Runs `f` with the density `q` of the data.
-    fn with_density<R>(&self, f: impl FnOnce(&LineDensity<'_>) -> R) -> R {
-        let q = |x1: f64| {
-            let terms = self.target.components();
-            let terms = terms.map(|(w, m, s)| w * path::normal_density(x1 - m[0], s * s));
-            terms.sum()
+    /// The density `q` of the data: normal in every coordinate of a component.
+    fn data(&self) -> ProductMixture<impl Fn(f64) -> f64> {
+        let axis = |mean: f64, std: f64| LineDensity {
+            density: move |x1: f64| path::normal_density(x1 - mean, std * std),
+            interval: (mean - 10.0 * std, mean + 10.0 * std),
         };
-        // Ten deviations of 1.5 beyond the outermost mean.
-        f(&LineDensity {
-            density: &q,
-            interval: (-18.0, 18.0),
-        })
+        let components = self.path.target.components();
+        let terms = components.map(|(w, m, s)| (w, m.iter().map(|&m| axis(m, s)).collect()));
+        ProductMixture {
+            terms: terms.collect(),
+        }
     }
 }
 
 pub(super) fn marginal_density(cases: &Cases, twin: Twin) -> Measured {
     cases.worst(QUADRATURE, |case| {
-        let line = line(case);
-        let sigma = twin.pick(line.sigma, line.sigma + 0.1);
-        let p = line.with_density(|q| q.marginal(line.t, line.x, sigma));
-        p.ln() - line.oracle().log_p
+        let place = place(case);
+        let sigma = place.path.sigma + twin.pick(0.0, 0.1);
+        let p = place.data().marginal(place.t, &place.x, sigma);
+        p.ln() - place.oracle().log_p
     })
 }
 
 pub(super) fn marginal_velocity(cases: &Cases, twin: Twin) -> Measured {
     cases.worst(QUADRATURE, |case| {
-        let line = line(case);
-        let (t, x, sigma) = (line.t, line.x, line.sigma);
+        let place = place(case);
+        let (t, x, sigma) = (place.t, &place.x, place.path.sigma);
+        let data = place.data();
         // The wrong twin forgets to divide by p.
-        let v = line.with_density(|q| twin.pick(q.velocity(t, x, sigma), q.flux(t, x, sigma)));
-        let u = line.oracle().velocity[0];
-        (v - u) / u.abs().max(1.0)
+        let flux = |j: usize| data.flux(t, x, sigma, j);
+        let v = match twin {
+            Twin::True => data.velocity(t, x, sigma),
+            Twin::Wrong => (0..x.len()).map(flux).collect(),
+        };
+        let u = place.oracle().velocity;
+        let errors = v.iter().zip(&u).map(|(v, u)| (v - u) / u.abs().max(1.0));
+        largest(errors)
     })
 }
 
 pub(super) fn flux_swap(cases: &Cases, twin: Twin) -> Measured {
     // Differences of quadratures: a larger step keeps rounding away.
     cases.second_order(4e-3, 1e-2, |case, h| {
-        let line = line(case);
-        let (t, x, sigma) = (line.t, line.x, line.sigma);
-        line.with_density(|q| {
-            let divergence = (q.flux(t, x + h, sigma) - q.flux(t, x - h, sigma)) / (2.0 * h);
-            let rate = (q.marginal(t + h, x, sigma) - q.marginal(t - h, x, sigma)) / (2.0 * h);
-            rate + twin.pick(1.0, -1.0) * divergence
-        })
+        let place = place(case);
+        let (t, x, sigma) = (place.t, &place.x, place.path.sigma);
+        let data = place.data();
+        let slope = |j: usize| {
+            let flux = |step: f64| {
+                let mut moved = x.clone();
+                moved[j] += step;
+                data.flux(t, &moved, sigma, j)
+            };
+            (flux(h) - flux(-h)) / (2.0 * h)
+        };
+        let divergence: f64 = (0..x.len()).map(slope).sum();
+        let rate = (data.marginal(t + h, x, sigma) - data.marginal(t - h, x, sigma)) / (2.0 * h);
+        rate + twin.pick(1.0, -1.0) * divergence
     })
 }
 
@@ -110,7 +118,6 @@ pub(super) fn posterior_expectation(cases: &Cases, twin: Twin) -> Measured {
             .collect();
         let found = twin.pick(posterior, prior);
         let size = u.iter().fold(1.0f64, |m, v| m.max(v.abs()));
-        let errors = found.iter().zip(&u).map(|(v, u)| (v - u).abs() / size);
-        errors.fold(0.0, f64::max)
+        largest(found.iter().zip(&u).map(|(v, u)| (v - u) / size))
     })
 }

@@ -1,8 +1,11 @@
-//! The program `flowgrad`: verify the equations, take the tour.
+//! The program `flowgrad`: verify, train, sample, or take the tour.
 
+mod command_line;
 mod few_steps;
 mod info;
+mod operations;
 mod sample;
+mod solvers_table;
 mod table;
 mod tour;
 mod train;
@@ -34,8 +37,14 @@ enum Command {
     /// Each equation is measured on random cases, and a deliberately wrong
     /// twin of it goes through the same measurement and must be rejected.
     /// Exits with 1 if an equation fails.
+    #[command(allow_negative_numbers = true)]
     Verify {
-        /// Only this equation, such as FM.8.
+        /// Every operation of autograd in place of the equations: derivatives
+        /// against extrapolated differences, values against 400 digits, and
+        /// the smallest error in a rule that is noticed.
+        #[arg(long)]
+        autograd: bool,
+        /// Only this equation, such as FM.8, or this operation.
         #[arg(long, value_name = "TAG")]
         only: Option<String>,
         /// A list of objects in place of the table.
@@ -48,9 +57,14 @@ enum Command {
         #[arg(long, default_value_t = Settings::default().cases,
               value_parser = clap::value_parser!(u32).range(16..=100_000))]
         cases: u32,
-        /// Put the wrong twin of this equation in its place, to see it fail.
+        /// Put the wrong twin of this equation in its place, to see it fail;
+        /// or an error of 1e-9 into the rules of this operation.
         #[arg(long, value_name = "TAG")]
         plant: Option<String>,
+        /// The Runge-Kutta methods in place of the equations: orders counted
+        /// and seen, estimates, dense output, stability.
+        #[arg(long, conflicts_with_all = ["autograd", "only", "seed", "cases", "plant"])]
+        solvers: bool,
     },
     Info(info::Info),
     Train(train::Train),
@@ -59,6 +73,7 @@ enum Command {
     ///
     /// Two paths from noise to the same data: the straight one of flow
     /// matching, and the probability flow of a variance-preserving diffusion.
+    #[command(allow_negative_numbers = true)]
     FewSteps {
         /// Samples in a set.
         #[arg(long, default_value_t = 500,
@@ -70,8 +85,9 @@ enum Command {
     },
 }
 
-/// One line in place of a panic's backtrace, and a quiet end when whoever
-/// reads the output has gone (`flowgrad verify | head`).
+/// One line in place of a panic's backtrace. Printing panics where the output
+/// cannot be written: a quiet end when whoever reads it has gone (`flowgrad
+/// verify | head`), one line when the disk it goes to is full.
 fn report_panics() {
     std::panic::set_hook(Box::new(|info| {
         let text = info.payload_as_str().unwrap_or("no message");
@@ -79,17 +95,25 @@ fn report_panics() {
             // What a shell reports for a program ended by a closed pipe.
             std::process::exit(141);
         }
-        eprintln!("flowgrad: internal error: {text}; please report it");
+        if let Some(reason) = text.strip_prefix("failed printing to stdout: ") {
+            command_line::say(&format!("cannot write to the standard output: {reason}"));
+            std::process::exit(2);
+        }
+        command_line::say(&format!("internal error: {text}; please report it"));
         std::process::exit(70);
     }));
 }
 
 fn main() -> ExitCode {
     report_panics();
-    match run(Arguments::parse().command) {
+    let arguments: Arguments = match command_line::read() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    match run(arguments.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("flowgrad: {error}");
+            command_line::say(&error.to_string());
             ExitCode::from(2)
         }
     }
@@ -98,11 +122,25 @@ fn main() -> ExitCode {
 fn run(command: Option<Command>) -> Result<ExitCode, Error> {
     match command {
         Some(Command::Verify {
+            autograd: true,
+            only,
+            json,
+            plant,
+            ..
+        }) => operations::verify(only.as_deref(), plant.as_deref(), json),
+        Some(Command::Verify {
+            solvers: true,
+            json,
+            ..
+        }) => solvers_table::verify(json),
+        Some(Command::Verify {
             only,
             json,
             seed,
             cases,
             plant,
+            autograd: false,
+            solvers: false,
         }) => {
             let settings = Settings { seed, cases, plant };
             table::verify(&settings, only.as_deref(), json)

@@ -3,7 +3,7 @@
 use autograd::{Cpu, Draw, Philox, Tensor};
 use clap::Args;
 use fm::Error;
-use fm::dataset::{PIXELS, digits};
+use fm::dataset::{Dataset, PIXELS, digits};
 use fm::metric::{mean_nearest_distance, two_sample_accuracy};
 use fm::report::{PixelRange, digit_grid_png, scatter_png};
 use fm::sampler::{Plan, sample};
@@ -19,6 +19,7 @@ use std::path::PathBuf;
 /// points as an array [COUNT, D] of f32 (.npy), in the units of the data, or as a
 /// picture (.png). Prints what it cost (NFE).
 #[derive(Args, Debug)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Sample {
     /// A model written by `flowgrad train`.
     #[arg(long, value_name = "FILE")]
@@ -61,13 +62,16 @@ impl Sample {
         let plan = self.plan()?;
         let model = VelocityModel::read(&self.model)?;
         let (n, d) = (self.count as usize, model.dimension);
-        let mut noise = vec![0.0; n * d];
-        Philox::normal_f32(Draw::seed(self.seed), 0, &mut noise);
-        let x0 = Tensor::<Cpu<f32>>::new(&[n, d], noise);
-        let sampled = sample(&x0, &plan, |t, x| model.velocity(t, x))?;
-        let points = sampled.x1.as_slice().iter().map(|&x| x.into()).collect();
-        let points = Array2::from_shape_vec((n, d), points).expect("one row a sample");
-        let points = model.scale.undo(points.view());
+        if n > MOST_NUMBERS / d {
+            let most = format!("at most {} samples of {d} coordinates", MOST_NUMBERS / d);
+            return Err(Error::argument("--count", n, most));
+        }
+        if self.judge && (model.settings.data != Dataset::Digits.as_str() || n < HELD_OUT) {
+            let given = format!("asked of {n} samples of {:?}", model.settings.data);
+            let expected = format!("at least {HELD_OUT} samples of a model of digits");
+            return Err(Error::argument("--judge", given, expected));
+        }
+        let (points, evaluations) = draw(&model, &plan, n, self.seed)?;
         let bytes = match picture {
             true => drawing(&points)?,
             false => {
@@ -80,9 +84,8 @@ impl Sample {
         let replaced = autograd::replace_file(&self.out, &bytes);
         replaced.map_err(|e| Error::io(&self.out, "write", e))?;
         println!(
-            "wrote {} ({n} samples, {} evaluations of the field, seed {})",
+            "wrote {} ({n} samples, {evaluations} evaluations of the field, seed {})",
             self.out.display(),
-            sampled.evaluations,
             self.seed
         );
         if self.judge {
@@ -92,6 +95,14 @@ impl Sample {
     }
 
     fn plan(&self) -> Result<Plan, Error> {
+        let tolerance = self.tolerance;
+        if !(tolerance > 0.0 && tolerance.is_finite()) {
+            return Err(Error::argument(
+                "--tolerance",
+                tolerance,
+                "a positive number",
+            ));
+        }
         if self.solver == "adaptive" {
             return Ok(Plan::Adaptive(self.tolerance));
         }
@@ -105,6 +116,39 @@ impl Sample {
         })?;
         Ok(Plan::Fixed(method, self.steps))
     }
+}
+
+/// Most numbers of a sample set: a gigabyte.
+const MOST_NUMBERS: usize = 1 << 28;
+/// Digits that drawn ones are compared with.
+const HELD_OUT: usize = 500;
+/// Samples moved at once, so that the network's layers need little memory
+/// however many are drawn.
+const AT_ONCE: usize = 4096;
+
+/// `n` samples `[n, D]` in the units of the data, and the largest number of
+/// evaluations that any of them took.
+fn draw(
+    model: &VelocityModel,
+    plan: &Plan,
+    n: usize,
+    seed: u64,
+) -> Result<(Array2<f32>, usize), Error> {
+    let d = model.dimension;
+    let (mut points, mut evaluations) = (Array2::zeros((n, d)), 0);
+    for first in (0..n).step_by(AT_ONCE) {
+        let rows = AT_ONCE.min(n - first);
+        let mut noise = vec![0.0; rows * d];
+        Philox::normal_f32(Draw::seed(seed), (first * d) as u64, &mut noise);
+        let x0 = Tensor::<Cpu<f32>>::new(&[rows, d], noise);
+        let sampled = sample(&x0, plan, |t, x| model.velocity(t, x))?;
+        let ends = sampled.x1.as_slice().iter().map(|&x| x.into()).collect();
+        let ends = Array2::from_shape_vec((rows, d), ends).expect("one row a sample");
+        let ends = model.scale.undo(ends.view());
+        points.slice_mut(s![first..first + rows, ..]).assign(&ends);
+        evaluations = evaluations.max(sampled.evaluations);
+    }
+    Ok((points, evaluations))
 }
 
 /// A picture: the points of a plane, or the first 100 images.
@@ -133,7 +177,7 @@ pub(crate) struct Judgement {
     pub(crate) nearest_of_held_out: f64,
 }
 
-/// Judges at least 500 drawn digits.
+/// Judges the first 500 of at least so many drawn digits.
 pub(crate) fn judge(points: &Array2<f32>) -> Result<Judgement, Error> {
     let real = digits();
     let size = real.held_out.nrows();

@@ -15,11 +15,18 @@ pub(crate) fn verify(
         None => EQUATIONS.to_vec(),
         Some(tag) => vec![find(tag)?],
     };
+    let mut settings = settings.clone();
     if let Some(tag) = &settings.plant {
-        find(tag)?;
+        let planted = find(tag)?.tag;
+        // Planted where nobody looks, it would seem to have been accepted.
+        if equations.iter().all(|e| e.tag != planted) {
+            let verified: Vec<&str> = equations.iter().map(|e| e.tag).collect();
+            return Err(Error::argument("--plant", planted, verified.join(", ")));
+        }
+        settings.plant = Some(planted.to_owned());
     }
     let print = if json { Print::Nothing } else { Print::Rows };
-    let rows = rows(settings, &equations, print);
+    let rows = rows(&settings, &equations, print);
     if json {
         let text = serde_json::to_string_pretty(&rows);
         println!("{}", text.expect("rows are plain data"));

@@ -20,43 +20,47 @@ use std::time::Instant;
 /// current step with everything written; --resume goes on from there, to the
 /// same bits as if it had never stopped.
 #[derive(Args, Debug)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Train {
     /// What to learn: 8gaussians, moons, scurve, checkerboard, digits, or a
-    /// .npy or .csv FILE with a point a row. A file's columns are brought to
-    /// mean 0 and deviation 1; samples come back in its units.
-    #[arg(long, default_value = "moons", value_name = "NAME|FILE")]
-    data: String,
-    /// How noise is paired with data: independent or ot.
-    #[arg(long, default_value = "independent")]
-    coupling: String,
-    /// Thickness of the path.
-    #[arg(long, default_value_t = 0.0)]
-    sigma: f64,
+    /// .npy or .csv FILE with a point a row [default: moons]. A file's columns
+    /// are brought to mean 0 and deviation 1; samples come back in its units.
+    #[arg(long, value_name = "NAME|FILE")]
+    data: Option<String>,
+    /// How noise is paired with data: independent or ot, the optimal transport
+    /// between the noise and the data of a batch [default: independent].
+    #[arg(long)]
+    coupling: Option<String>,
+    /// Thickness of the path, from 0 to 1 [default: 0].
+    #[arg(long)]
+    sigma: Option<f64>,
     /// Widths of the hidden layers [default: 64,64,64; digits: 512,512,512].
     #[arg(long, value_delimiter = ',', value_name = "WIDTHS")]
     hidden: Option<Vec<usize>>,
     /// Fourier features of the time [default: 0; digits: 8].
     #[arg(long)]
     fourier: Option<usize>,
-    /// Samples in a batch.
-    #[arg(long, default_value_t = 256)]
-    batch: usize,
-    /// Steps in all [default: 10000; digits: 6000].
+    /// Samples in a batch [default: 256].
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Steps in all [default: 10000; digits: 9000].
     #[arg(long)]
     steps: Option<u64>,
-    /// Seed of everything random.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Largest learning rate; it warms up and falls to 0 along a cosine.
-    #[arg(long, default_value_t = 1e-3)]
-    learning_rate: f64,
-    /// Decay of the moving average kept as the model.
-    #[arg(long, default_value_t = 0.999)]
-    ema: f64,
+    /// Seed of everything random [default: 0].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Largest learning rate; it warms up and falls to 0 along a cosine
+    /// [default: 0.001].
+    #[arg(long)]
+    learning_rate: Option<f64>,
+    /// Decay of the moving average kept as the model [default: 0.999].
+    #[arg(long)]
+    ema: Option<f64>,
     /// Folder to write to.
     #[arg(long, default_value = "out")]
     out: PathBuf,
-    /// Go on from OUT/checkpoint.safetensors; other settings come from there.
+    /// Go on from OUT/checkpoint.safetensors, with the settings it began with;
+    /// others that are given must agree with them.
     #[arg(long)]
     resume: bool,
 }
@@ -66,33 +70,79 @@ const REPORT: u64 = 100;
 const CHECKPOINT: u64 = 1000;
 
 impl Train {
+    /// The settings given, and for the others their defaults.
     fn settings(&self) -> Result<Settings, Error> {
-        let digits = self.data == "digits";
+        let data = self.data.clone().unwrap_or_else(|| "moons".to_owned());
+        let digits = data == "digits";
         let hidden = if digits { vec![512; 3] } else { vec![64; 3] };
-        let coupling: Name = self.coupling.parse()?;
-        Settings {
-            data: self.data.clone(),
-            coupling,
-            sigma: self.sigma,
-            hidden: self.hidden.clone().unwrap_or(hidden),
-            fourier: self.fourier.unwrap_or(if digits { 8 } else { 0 }),
-            batch: self.batch,
-            steps: self.steps.unwrap_or(if digits { 6000 } else { 10_000 }),
-            seed: self.seed,
-            learning_rate: self.learning_rate,
-            ema_decay: self.ema,
-        }
+        // More steps for digits would begin to memorise: at 9000 the two-sample
+        // accuracy is 0.56 to 0.62 over twelve seeds and the nearest training
+        // digit is still 1.1 times as far as that of a held-out one.
+        let steps = if digits { 9000 } else { 10_000 };
+        self.over(Settings {
+            data,
+            coupling: Name::Independent,
+            sigma: 0.0,
+            hidden,
+            fourier: if digits { 8 } else { 0 },
+            batch: 256,
+            steps,
+            seed: 0,
+            learning_rate: 1e-3,
+            ema_decay: 0.999,
+        })?
         .validated()
+    }
+
+    /// The settings given, and for the others those of `base`.
+    fn over(&self, base: Settings) -> Result<Settings, Error> {
+        let coupling = self.coupling.as_deref().map(str::parse).transpose()?;
+        Ok(Settings {
+            data: self.data.clone().unwrap_or(base.data),
+            coupling: coupling.unwrap_or(base.coupling),
+            sigma: self.sigma.unwrap_or(base.sigma),
+            hidden: self.hidden.clone().unwrap_or(base.hidden),
+            fourier: self.fourier.unwrap_or(base.fourier),
+            batch: self.batch.unwrap_or(base.batch),
+            steps: self.steps.unwrap_or(base.steps),
+            seed: self.seed.unwrap_or(base.seed),
+            learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
+            ema_decay: self.ema.unwrap_or(base.ema_decay),
+        })
+    }
+
+    /// The training in the checkpoint, if the settings given are its own.
+    fn resumed(&self, checkpoint: &Path) -> Result<Trainer, Error> {
+        let trainer = Trainer::resume(checkpoint)?;
+        let began = trainer.settings().clone();
+        let given = self.over(began.clone())?;
+        for (key, value) in given.to_metadata() {
+            let old = &began.to_metadata()[&key];
+            if value != *old {
+                return Err(Error::argument(
+                    "--resume",
+                    format!("asked with {key} {value}"),
+                    format!("{old}, with which {} began", checkpoint.display()),
+                ));
+            }
+        }
+        Ok(trainer)
     }
 
     /// Trains, and says whether it was stopped before the end.
     pub(crate) fn run(&self) -> Result<(), Error> {
         let checkpoint = self.out.join("checkpoint.safetensors");
         let mut trainer = match self.resume {
-            true => Trainer::resume(&checkpoint)?,
+            true => self.resumed(&checkpoint)?,
             false => Trainer::new(self.settings()?)?,
         };
         fs::create_dir_all(&self.out).map_err(|e| Error::io(&self.out, "create", e))?;
+        // The first checkpoint takes the place of an older training's, which
+        // --resume must not go on with; and what cannot be written is known
+        // before hours of work.
+        if !self.resume {
+            write(&trainer.checkpoint(), &checkpoint)?;
+        }
         let metrics = self.out.join("metrics.jsonl");
         let mut log = open_metrics(&metrics, trainer.steps())?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -109,7 +159,7 @@ impl Train {
         let floor = trainer.irreducible_loss();
         match floor {
             Some(floor) => println!("{}", floor_line(&floor)),
-            None => println!("the irreducible loss of these data and coupling is not known"),
+            None => println!("the irreducible loss of these data and coupling is not known here"),
         }
         let bar = progress(total, trainer.steps());
         let mut window = Window::new();

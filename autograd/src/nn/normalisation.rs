@@ -1,0 +1,114 @@
+//! **Normalising layers**: activations brought to mean 0 and variance 1, then
+//! to a scale and a shift that are learned.
+
+use crate::algebra::Algebra;
+use crate::cpu::Cpu;
+use crate::real::Real;
+use crate::tensor::Tensor;
+use crate::tree::Tree;
+
+/// Added to the variance, so that what does not vary stays finite.
+const EPSILON: f64 = 1e-5;
+
+/// [Normalisation](Tensor::layer_norm) over the last axis, `[…, D] → […, D]`,
+/// with `ε = 10⁻⁵`; `2·D` numbers.
+#[derive(Clone, Debug)]
+pub struct LayerNorm<A: Algebra> {
+    /// `γ`, `[D]`.
+    pub scale: Tensor<A>,
+    /// `β`, `[D]`.
+    pub shift: Tensor<A>,
+}
+
+/// [Normalisation](Tensor::group_norm) over groups of channels and all places,
+/// `[N, C, …] → [N, C, …]`, with `ε = 10⁻⁵`; `2·C` numbers. Samples do not see
+/// each other.
+#[derive(Clone, Debug)]
+pub struct GroupNorm<A: Algebra> {
+    /// `γ`, `[C]`.
+    pub scale: Tensor<A>,
+    /// `β`, `[C]`.
+    pub shift: Tensor<A>,
+    /// Into how many groups the channels are cut.
+    pub groups: usize,
+}
+
+impl<F: Real> LayerNorm<Cpu<F>> {
+    /// Scale 1 and shift 0.
+    #[must_use]
+    pub fn new(width: usize) -> Self {
+        LayerNorm {
+            scale: Tensor::full(&[width], F::one()),
+            shift: Tensor::full(&[width], F::zero()),
+        }
+    }
+}
+
+impl<F: Real> GroupNorm<Cpu<F>> {
+    /// Scale 1 and shift 0.
+    ///
+    /// # Panics
+    /// If the groups do not divide the channels.
+    #[track_caller]
+    #[must_use]
+    pub fn new(channels: usize, groups: usize) -> Self {
+        assert!(
+            groups > 0 && channels.is_multiple_of(groups),
+            "GroupNorm: {channels} channels in {groups} groups"
+        );
+        GroupNorm {
+            scale: Tensor::full(&[channels], F::one()),
+            shift: Tensor::full(&[channels], F::zero()),
+            groups,
+        }
+    }
+}
+
+impl<A: Algebra> LayerNorm<A> {
+    /// The normalised array.
+    ///
+    /// # Panics
+    /// If the last extent is not that of the parameters.
+    #[track_caller]
+    #[must_use]
+    pub fn apply(&self, x: &Tensor<A>) -> Tensor<A> {
+        x.layer_norm(EPSILON, Some(&self.scale), Some(&self.shift))
+    }
+}
+
+impl<A: Algebra> GroupNorm<A> {
+    /// The normalised images.
+    ///
+    /// # Panics
+    /// If there are not the channels of the parameters.
+    #[track_caller]
+    #[must_use]
+    pub fn apply(&self, x: &Tensor<A>) -> Tensor<A> {
+        x.group_norm(self.groups, EPSILON, Some(&self.scale), Some(&self.shift))
+    }
+}
+
+macro_rules! tree_of_scale_and_shift {
+    ($name:ident $(, $kept:ident)?) => {
+        impl<A: Algebra> Tree<A> for $name<A> {
+            type With<B: Algebra> = $name<B>;
+            fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> $name<B> {
+                $name {
+                    scale: self.scale.map(f),
+                    shift: self.shift.map(f),
+                    $($kept: self.$kept,)?
+                }
+            }
+            fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
+                self.scale.each(&format!("{path}.scale"), f);
+                self.shift.each(&format!("{path}.shift"), f);
+            }
+            fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
+                self.scale.each_mut(f);
+                self.shift.each_mut(f);
+            }
+        }
+    };
+}
+tree_of_scale_and_shift!(LayerNorm);
+tree_of_scale_and_shift!(GroupNorm, groups);
