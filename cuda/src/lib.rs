@@ -62,6 +62,7 @@ pub use graph::Graph;
 #[cfg(feature = "cuda")]
 pub use kernels::{
     adamw::{Adamw, AdamwConfig},
+    constant::{filled, scaled, shifted},
     dense::{Activation, Linear, LinearPull, LinearVersion, linear_silu, linear_silu_pull},
     flow_batch::{FlowBatch, FlowSource, FlowStreams, FlowVersion, Law, Sequence, random},
     matmul::{MatmulVersion, matmul_lesson},
@@ -70,9 +71,12 @@ pub use kernels::{
     softmax::{SoftmaxVersion, softmax},
     sources,
     unfold::{ImageWindows, convolve, fold, unfold},
+    view::{View, largest, read_view, running_sum, write_view},
 };
 #[cfg(feature = "cuda")]
 pub use pool::{Memory, PoolCounts};
+#[cfg(feature = "cuda")]
+pub use probe::driver_version;
 #[cfg(feature = "cuda")]
 pub use product::{Factor, Precision, matmul};
 pub use source::Source;

@@ -2,6 +2,7 @@
 //! emulated driver.
 
 mod adamw;
+mod constant;
 mod convolution;
 mod dense;
 mod device;
@@ -14,3 +15,4 @@ mod places;
 mod product;
 mod reduce;
 mod softmax;
+mod view;
