@@ -243,7 +243,8 @@ impl Device {
         Ok(self.inner.product.get_or_init(|| handle))
     }
 
-    fn bind(&self) -> Result<(), CudaError> {
+    /// Makes the device the one that this thread's calls mean.
+    pub(crate) fn bind(&self) -> Result<(), CudaError> {
         self.inner
             .context
             .bind_to_thread()
