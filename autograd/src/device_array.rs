@@ -42,6 +42,29 @@ impl Tensor<Cuda<f32>> {
         Ok(Tensor(Cuda::of(&x.shape(), buffer)))
     }
 
+    /// Numbers that are on a device already.
+    ///
+    /// # Panics
+    /// If they do not fill the shape.
+    #[track_caller]
+    #[must_use]
+    pub fn from_buffer(shape: &[usize], buffer: Buffer<f32>) -> Self {
+        let shape = Shape::new(shape);
+        assert!(
+            shape.count() == buffer.len(),
+            "from_buffer: shape {shape} holds {} elements, {} given",
+            shape.count(),
+            buffer.len()
+        );
+        Tensor(Cuda::of(&shape, buffer))
+    }
+
+    /// The numbers on the device, in row-major order.
+    #[must_use]
+    pub fn buffer(&self) -> &Buffer<f32> {
+        &self.0.buffer
+    }
+
     /// A copy on the host; waits for all work before it.
     ///
     /// # Errors
@@ -211,7 +234,10 @@ impl Algebra for Cuda<f32> {
     }
     fn lift(&self, shape: &Shape, numbers: &[f64]) -> Self {
         let numbers: Vec<f32> = numbers.iter().map(|&x| x as f32).collect();
-        Cuda::of(shape, done(self.device().upload(&numbers)))
+        Cuda {
+            buffer: done(self.device().constant(&numbers)),
+            shape: *shape,
+        }
     }
     fn full_like(&self, shape: &Shape, c: f64) -> Self {
         let filled = cuda::filled(self.device(), c as f32, shape.count());
