@@ -13,18 +13,82 @@ use crate::shape::{MAX_RANK, Shape};
 use crate::tensor::Tensor;
 use crate::tree::Tree;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Named arrays of one number type, and text about them.
+///
+/// A file may hold arrays of other types too: their names, types and shapes
+/// are kept, so that what does not fit can be said, but not their numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Archive<F: Real> {
     tensors: BTreeMap<String, Tensor<Cpu<F>>>,
+    foreign: BTreeMap<String, Foreign>,
     /// Free text by key, such as the arguments of a training.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// An array of a file that this archive cannot hold.
+#[derive(Clone, Debug)]
+struct Foreign {
+    dtype: String,
+    shape: Vec<usize>,
+}
+
+/// One way in which an archive does not fit a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misfit {
+    /// The model needs it; the archive does not have it.
+    Missing,
+    /// The archive has it; the model has no such leaf.
+    Extra {
+        /// In the archive.
+        found: Vec<usize>,
+    },
+    /// Another shape than the model's.
+    Shape {
+        /// In the archive.
+        found: Vec<usize>,
+        /// In the model.
+        expected: Vec<usize>,
+    },
+    /// Another type than the model's, or more axes than are supported.
+    Dtype {
+        /// In the archive, as safetensors calls it.
+        found: String,
+        /// How many axes it has.
+        axes: usize,
+        /// The model's.
+        expected: &'static str,
+    },
+    /// A NaN or infinite element.
+    NotFinite,
+}
+
+impl Misfit {
+    /// What is wrong with the tensor of this name.
+    fn say(&self, name: &str) -> String {
+        match self {
+            Misfit::Missing => format!("tensor {name:?} is missing"),
+            Misfit::Extra { found } => {
+                format!("tensor {name:?} of shape {found:?} has no place in the model")
+            }
+            Misfit::Shape { found, expected } => {
+                format!("tensor {name:?} has shape {found:?}, but the model needs {expected:?}")
+            }
+            Misfit::Dtype { axes, .. } if *axes > MAX_RANK => {
+                format!("tensor {name:?} has {axes} axes, at most {MAX_RANK} are supported")
+            }
+            Misfit::Dtype {
+                found, expected, ..
+            } => format!("tensor {name:?} has type {found}, but the model needs {expected}"),
+            Misfit::NotFinite => format!("tensor {name:?} has a NaN or infinite element"),
+        }
+    }
 }
 
 /// Why an archive could not be written, read or used.
@@ -45,26 +109,20 @@ pub enum ArchiveError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A tensor the model needs is not there.
-    Missing {
-        /// Its name.
-        name: String,
-        /// What is there.
+    /// The arrays do not fit the model: every one of them that does not, in
+    /// the order of the model, what is too much last.
+    Misfits {
+        /// Name and what is wrong with it.
+        misfits: Vec<(String, Misfit)>,
+        /// What there is.
         present: Vec<String>,
     },
-    /// A tensor has another shape than the model's.
-    Shape {
-        /// Its name.
-        name: String,
-        /// In the file.
-        found: Vec<usize>,
-        /// In the model.
-        expected: Vec<usize>,
-    },
-    /// A tensor has a NaN or infinite element.
-    NotFinite {
-        /// Its name.
-        name: String,
+    /// An entry of the metadata is missing or cannot be read.
+    Metadata {
+        /// Its key.
+        key: String,
+        /// What stands there.
+        found: Option<String>,
     },
 }
 
@@ -77,22 +135,24 @@ impl fmt::Display for ArchiveError {
                 "{}: a safetensors file was expected, but {reason}",
                 path.display()
             ),
-            ArchiveError::Missing { name, present } => write!(
-                f,
-                "tensor {name:?} is missing; the file has {}",
-                abbreviated(present)
-            ),
-            ArchiveError::Shape {
-                name,
-                found,
-                expected,
-            } => write!(
-                f,
-                "tensor {name:?} has shape {found:?}, but the model needs {expected:?}"
-            ),
-            ArchiveError::NotFinite { name } => {
-                write!(f, "tensor {name:?} has a NaN or infinite element")
+            ArchiveError::Misfits { misfits, present } => {
+                if misfits.len() > 1 {
+                    write!(f, "{} tensors do not fit: ", misfits.len())?;
+                }
+                let said: Vec<String> = misfits.iter().map(|(name, m)| m.say(name)).collect();
+                f.write_str(&said.join("; "))?;
+                if misfits.iter().any(|(_, m)| *m == Misfit::Missing) {
+                    write!(f, "; the file has {}", abbreviated(present))?;
+                }
+                Ok(())
             }
+            ArchiveError::Metadata { key, found: None } => {
+                write!(f, "its metadata has no entry {key:?}")
+            }
+            ArchiveError::Metadata {
+                key,
+                found: Some(found),
+            } => write!(f, "its metadata entry {key:?} is {found:?}, not a number"),
         }
     }
 }
@@ -118,6 +178,7 @@ impl<F: Real> Archive<F> {
     pub fn new() -> Self {
         Archive {
             tensors: BTreeMap::new(),
+            foreign: BTreeMap::new(),
             metadata: BTreeMap::new(),
         }
     }
@@ -133,47 +194,132 @@ impl<F: Real> Archive<F> {
     /// Puts the arrays of the archive into the leaves of a model.
     ///
     /// # Errors
-    /// A leaf that is missing, has another shape, or is not finite. The model
-    /// is then unchanged.
+    /// All leaves that are missing, have another shape or type, or are not
+    /// finite, and all arrays under the prefix that the model has no leaf for.
+    /// The model is then unchanged.
     pub fn fill<M: Tree<Cpu<F>>>(&self, prefix: &str, model: &mut M) -> Result<(), ArchiveError> {
-        let mut found = Ok(Vec::new());
+        self.fits([(prefix, &*model)])?;
+        self.fill_allowing_extra(prefix, model)
+    }
+
+    /// Like [`fill`](Self::fill), for a model that takes only some of the
+    /// arrays.
+    ///
+    /// # Errors
+    /// As for `fill`, but for arrays that the model has no leaf for.
+    pub fn fill_allowing_extra<M: Tree<Cpu<F>>>(
+        &self,
+        prefix: &str,
+        model: &mut M,
+    ) -> Result<(), ArchiveError> {
+        let mut misfits = Vec::new();
+        let mut found = Vec::new();
         model.each(prefix, &mut |name, leaf| {
             let name = name.trim_start_matches('.');
-            if let Ok(tensors) = &mut found {
-                match self.get(name, &leaf.shape()) {
-                    Ok(tensor) => tensors.push(tensor.clone()),
-                    Err(error) => found = Err(error),
-                }
+            match self.look(name, &leaf.shape()) {
+                Ok(tensor) => found.push(tensor.clone()),
+                Err(misfit) => misfits.push((name.to_owned(), misfit)),
             }
         });
-        let mut tensors = found?.into_iter();
+        self.none_of(misfits)?;
+        let mut found = found.into_iter();
         model.each_mut(&mut |leaf| {
-            if let Some(tensor) = tensors.next() {
+            if let Some(tensor) = found.next() {
                 *leaf = tensor;
             }
         });
         Ok(())
     }
 
+    /// Whether models fit what is under their prefixes, nothing missing and
+    /// nothing too much.
+    ///
+    /// # Errors
+    /// All that do not fit, of all models together.
+    pub fn fits<'a, M: Tree<Cpu<F>> + 'a>(
+        &self,
+        models: impl IntoIterator<Item = (impl AsRef<str>, &'a M)>,
+    ) -> Result<(), ArchiveError> {
+        let mut misfits = Vec::new();
+        for (prefix, model) in models {
+            let prefix = prefix.as_ref();
+            let mut wanted = BTreeSet::new();
+            model.each(prefix, &mut |name, leaf| {
+                let name = name.trim_start_matches('.').to_owned();
+                if let Err(misfit) = self.look(&name, &leaf.shape()) {
+                    misfits.push((name.clone(), misfit));
+                }
+                wanted.insert(name);
+            });
+            let under = |name: &str| match name.strip_prefix(prefix) {
+                Some(rest) => prefix.is_empty() || rest.is_empty() || rest.starts_with('.'),
+                None => false,
+            };
+            let shapes = self.tensors.iter().map(|(n, t)| (n, t.shape().to_vec()));
+            let foreign = self.foreign.iter().map(|(n, t)| (n, t.shape.clone()));
+            for (name, found) in shapes.chain(foreign) {
+                if under(name) && !wanted.contains(name) {
+                    misfits.push((name.clone(), Misfit::Extra { found }));
+                }
+            }
+        }
+        self.none_of(misfits)
+    }
+
+    fn none_of(&self, misfits: Vec<(String, Misfit)>) -> Result<(), ArchiveError> {
+        if misfits.is_empty() {
+            return Ok(());
+        }
+        let names = self.tensors.keys().chain(self.foreign.keys());
+        let mut present: Vec<String> = names.cloned().collect();
+        present.sort_unstable();
+        Err(ArchiveError::Misfits { misfits, present })
+    }
+
+    fn look(&self, name: &str, expected: &Shape) -> Result<&Tensor<Cpu<F>>, Misfit> {
+        if let Some(Foreign { dtype, shape }) = self.foreign.get(name) {
+            return Err(Misfit::Dtype {
+                found: dtype.clone(),
+                axes: shape.len(),
+                expected: F::NAME,
+            });
+        }
+        let tensor = self.tensors.get(name).ok_or(Misfit::Missing)?;
+        if tensor.shape() != *expected {
+            let (found, expected) = (tensor.shape().to_vec(), expected.to_vec());
+            return Err(Misfit::Shape { found, expected });
+        }
+        match tensor.all_finite() {
+            true => Ok(tensor),
+            false => Err(Misfit::NotFinite),
+        }
+    }
+
     /// The tensor of a name, which must have this shape and be finite.
     ///
     /// # Errors
-    /// If it is missing, has another shape, or is not finite.
+    /// If it is missing, has another shape or type, or is not finite.
     pub fn get(&self, name: &str, expected: &Shape) -> Result<&Tensor<Cpu<F>>, ArchiveError> {
-        let name = name.to_owned();
-        let Some(tensor) = self.tensors.get(&name) else {
-            let present = self.tensors.keys().cloned().collect();
-            return Err(ArchiveError::Missing { name, present });
-        };
-        if tensor.shape() != *expected {
-            let (found, expected) = (tensor.shape().to_vec(), expected.to_vec());
-            #[rustfmt::skip]
-            return Err(ArchiveError::Shape { name, found, expected });
+        match self.look(name, expected) {
+            Ok(tensor) => Ok(tensor),
+            Err(misfit) => {
+                let one = vec![(name.to_owned(), misfit)];
+                Err(self.none_of(one).expect_err("there is one"))
+            }
         }
-        if !tensor.all_finite() {
-            return Err(ArchiveError::NotFinite { name });
-        }
-        Ok(tensor)
+    }
+
+    /// The whole number under a key of the metadata.
+    ///
+    /// # Errors
+    /// If it is missing or not a number.
+    pub fn number(&self, key: &str) -> Result<u64, ArchiveError> {
+        let found = self.metadata.get(key);
+        let number = found.and_then(|text| text.parse().ok());
+        number.ok_or_else(|| ArchiveError::Metadata {
+            key: key.to_owned(),
+            found: found.cloned(),
+        })
     }
 
     /// Names and shapes, in alphabetical order.
@@ -221,7 +367,7 @@ impl<F: Real> Archive<F> {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, or is not a safetensors file of this type.
+    /// If it cannot be read, or is not a safetensors file.
     pub fn read(path: &Path) -> Result<Self, ArchiveError> {
         let bytes = fs::read(path).map_err(|source| ArchiveError::Io {
             path: path.to_owned(),
@@ -243,18 +389,13 @@ impl<F: Real> Archive<F> {
         let file = SafeTensors::deserialize(bytes).map_err(say)?;
         let mut archive = Self::new();
         for (name, view) in file.iter() {
-            if view.dtype() != F::DTYPE {
-                return Err(format!(
-                    "tensor {name:?} has type {:?} where {} was expected",
-                    view.dtype(),
-                    F::NAME
-                ));
-            }
-            if view.shape().len() > MAX_RANK {
-                return Err(format!(
-                    "tensor {name:?} has {} axes, at most {MAX_RANK} are supported",
-                    view.shape().len()
-                ));
+            if view.dtype() != F::DTYPE || view.shape().len() > MAX_RANK {
+                let foreign = Foreign {
+                    dtype: format!("{:?}", view.dtype()),
+                    shape: view.shape().to_vec(),
+                };
+                archive.foreign.insert(name.to_owned(), foreign);
+                continue;
             }
             let numbers = F::from_le_bytes(view.data());
             let tensor = Tensor::new(view.shape(), numbers);
@@ -403,8 +544,10 @@ mod tests {
         );
         let error = bad.fill("model", &mut wrong).unwrap_err();
         assert!(error.to_string().contains("NaN"), "{error}");
-        let f64s = Archive::<f64>::from_bytes(&archive().to_bytes()).unwrap_err();
-        assert!(f64s.contains("type F32 where f64"), "{f64s}");
+        let f64s = Archive::<f64>::from_bytes(&archive().to_bytes()).expect("a valid file");
+        let error = f64s.get("model.1", &Shape::scalar()).unwrap_err();
+        let text = r#"tensor "model.1" has type F32, but the model needs f64"#;
+        assert_eq!(error.to_string(), text);
     }
 
     /// Every truncation, and thousands of damaged copies: an error or a valid

@@ -28,7 +28,6 @@
 //!    what one does with it.
 //! 7. `check/`: how each derivative is proved.
 
-mod adam;
 mod algebra;
 mod archive;
 pub mod check;
@@ -42,15 +41,18 @@ mod ema;
 mod fault;
 mod finite;
 mod gamma;
+mod global_norm;
 mod hessian;
 mod index;
 mod jacobian;
 mod laplacian;
+mod learning_rate;
 mod linear;
 mod map;
 mod nn;
 mod num;
 mod operations;
+mod optimiser;
 mod philox;
 mod pointwise;
 mod primitive;
@@ -64,7 +66,6 @@ mod tensor;
 mod tree;
 mod var;
 
-pub use adam::{Adam, AdamConfig};
 pub use algebra::{Algebra, Compare, Transpose};
 pub use archive::{Archive, ArchiveError, replace_file};
 pub use checkpoint::checkpoint;
@@ -74,16 +75,22 @@ pub use divergence::{divergence, divergence_reverse, hutchinson};
 pub use dual::Dual;
 pub use ema::Ema;
 pub use finite::trap_non_finite;
+pub use global_norm::{NotFinite, clip_global_norm, global_norm};
 pub use hessian::hessian;
 pub use index::Index;
 pub use jacobian::{jacobian, jacobian_forward, jacobian_reverse};
 pub use laplacian::laplacian;
+pub use learning_rate::LearningRate;
 pub use linear::{End, Linear, Windows};
 pub use nn::{
-    ClassEmbedding, Conv2d, Dense, GroupNorm, LayerNorm, Level, Mlp, ResidualBlock, TimeFeatures,
-    UNet, UNetConfig,
+    ClassEmbedding, Conv2d, Dense, GroupNorm, LayerNorm, Level, Mlp, ResidualBlock, ResidualLayer,
+    ResidualMlp, TimeFeatures, UNet, UNetConfig,
 };
 pub use operations::{Convolution, Pooling, Triangle};
+pub use optimiser::{
+    Adam, AdamConfig, Lion, LionConfig, Memory, Muon, MuonConfig, Optimiser, Sgd, SgdConfig,
+    orthogonalise,
+};
 pub use philox::{Draw, Philox};
 pub use pointwise::{Binary, Unary};
 pub use primitive::Primitive;

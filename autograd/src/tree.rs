@@ -6,7 +6,8 @@
 //! (map to variables, and the gradient comes back as the same model),
 //! optimisers (visit in place) and files (named leaves).
 //!
-//! Writing the trait for a model is one line a field:
+//! Writing the trait for a model is one line a field, or one line in all with
+//! [`tree!`](crate::tree!):
 //!
 //! ```
 //! use autograd::{Algebra, Tensor, Tree};
@@ -140,3 +141,45 @@ macro_rules! tree_for_tuple {
 tree_for_tuple!(S 0, T 1);
 tree_for_tuple!(S 0, T 1, U 2);
 tree_for_tuple!(S 0, T 1, U 2, V 3);
+
+/// Writes [`Tree`] for a model that is a `struct` with one parameter, its
+/// algebra: the fields named are visited in order, under their own names; what
+/// stands behind `;` is copied along.
+///
+/// ```
+/// use autograd::{Algebra, Cpu, Tensor, Tree, tree};
+///
+/// struct Line<A: Algebra> { slope: Tensor<A>, offset: Tensor<A>, degree: i32 }
+/// tree!(Line { slope, offset; degree });
+///
+/// let at = |x| Tensor::<Cpu<f64>>::scalar(x);
+/// let line = Line { slope: at(2.0), offset: at(1.0), degree: 1 };
+/// assert_eq!(line.names(), ["slope", "offset"]);
+/// ```
+#[macro_export]
+macro_rules! tree {
+    ($model:ident { $($field:ident),* $(; $($copied:ident),*)? }) => {
+        impl<A: $crate::Algebra> $crate::Tree<A> for $model<A> {
+            type With<B: $crate::Algebra> = $model<B>;
+            fn map<B: $crate::Algebra>(
+                &self,
+                f: &mut dyn FnMut(&$crate::Tensor<A>) -> $crate::Tensor<B>,
+            ) -> $model<B> {
+                $model {
+                    $($field: $crate::Tree::map(&self.$field, f),)*
+                    $($($copied: self.$copied.clone(),)*)?
+                }
+            }
+            fn each(&self, path: &str, f: &mut dyn FnMut(&str, &$crate::Tensor<A>)) {
+                $($crate::Tree::each(
+                    &self.$field,
+                    &format!(concat!("{}.", stringify!($field)), path),
+                    f,
+                );)*
+            }
+            fn each_mut(&mut self, f: &mut dyn FnMut(&mut $crate::Tensor<A>)) {
+                $($crate::Tree::each_mut(&mut self.$field, f);)*
+            }
+        }
+    };
+}

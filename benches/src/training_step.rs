@@ -6,8 +6,8 @@
 //! its gradient, and Adam with rate 1e-3; `f32`, `D = 2`.
 
 use autograd::{
-    Adam, AdamConfig, Cpu, Draw, Mlp, Philox, Tensor, TimeFeatures, Unary, Var, sum_over_shards,
-    value_and_grad,
+    Adam, AdamConfig, Cpu, Draw, Mlp, Optimiser, Philox, Tensor, TimeFeatures, Unary, Var,
+    sum_over_shards, value_and_grad,
 };
 use fm::objective::{Particles, loss_sum};
 use std::fmt;
@@ -110,7 +110,7 @@ impl TrainingStep {
         let draw = |stream| Draw {
             seed: 1,
             stream,
-            step: self.adam.steps as u32,
+            step: self.adam.memory().steps as u32,
         };
         let (first, count) = (rows.start as u64, rows.len());
         let mut x0 = vec![0.0; count * DIMENSION];

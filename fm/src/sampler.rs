@@ -18,7 +18,7 @@
 
 use crate::Error;
 use autograd::{Algebra, Cpu, Index, Real, Tensor};
-use solvers::{Adaptive, End, Method, Outcome, Solve, Space, TimeGrid, Tolerance};
+use solvers::{Adaptive, End, Method, Norm, Outcome, Solve, Space, TimeGrid};
 use std::marker::PhantomData;
 
 /// The space of `[B, D]` tensors: the same stepper runs plain arrays,
@@ -88,13 +88,13 @@ where
         (y0, y1): (&Tensor<A>, &Tensor<A>),
         h: &[f64],
         terms: &[(f64, &Tensor<A>)],
-        tolerance: Tolerance,
+        norm: &Norm,
     ) {
         let d = y0.size(1);
         let (y0, y1) = (numbers(y0), numbers(y1));
         let terms: Vec<(f64, Vec<f64>)> = terms.iter().map(|(c, k)| (*c, numbers(k))).collect();
         for (r, out) in out.iter_mut().enumerate() {
-            *out = tolerance.norm((r * d..(r + 1) * d).map(|i| {
+            *out = norm.of((r * d..(r + 1) * d).map(|i| {
                 let error: f64 = terms.iter().map(|(c, k)| c * k[i]).sum();
                 (h[r] * error, y0[i], y1[i])
             }));

@@ -68,10 +68,22 @@ impl Fraction {
         )
     }
 
+    /// The difference.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        self.plus(Self::new(-1, 1).times(other))
+    }
+
     /// Whether both are the same number.
     #[must_use]
     pub const fn is(self, other: Self) -> bool {
         self.numerator == other.numerator && self.denominator == other.denominator
+    }
+
+    /// Numerator and denominator.
+    #[must_use]
+    pub const fn parts(self) -> (i128, i128) {
+        (self.numerator, self.denominator)
     }
 
     /// The nearest double.
@@ -91,6 +103,7 @@ mod tests {
     fn arithmetic_is_exact_and_in_lowest_terms() {
         assert_eq!(frac(2, -4), frac(-1, 2));
         assert_eq!(frac(1, 6).plus(frac(1, 10)), frac(4, 15));
+        assert_eq!(frac(1, 6).minus(frac(1, 10)), frac(1, 15));
         assert_eq!(frac(-3, 4).times(frac(8, 9)), frac(-2, 3));
         assert_eq!(Fraction::ZERO.times(frac(5, 7)), Fraction::ZERO);
         assert_eq!(frac(1, 3).to_f64(), 1.0 / 3.0);

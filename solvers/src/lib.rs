@@ -26,28 +26,60 @@
 //! `t₁` in bits.
 //!
 //! ## Reading order
-//! `fraction.rs`, `tableau.rs` (what makes a method right, checked when it is
-//! compiled), `methods.rs` (the data), `space.rs`, `step.rs` (the step),
-//! `fixed.rs`, `control.rs`, `adaptive.rs`.
+//! `fraction.rs`, `trees.rs`, `tableau.rs` (what makes a method right, checked
+//! when it is compiled), `order.rs` (the same conditions for any numbers),
+//! `methods.rs` (the data), `dense.rs`, `stability.rs`, `space.rs`, `step.rs`
+//! (the step), `norm.rs`, `control.rs`, `adaptive.rs`, `integrate.rs` (the
+//! loop), `event.rs`. Then, each for itself: `multistep.rs`, `exponential.rs`,
+//! `reversible.rs`, `adjoint/`, `sde/`.
 
 mod adaptive;
+pub mod adjoint;
 mod control;
+mod dense;
+mod dop853;
+mod end;
 mod error;
-mod fixed;
+mod event;
+mod examine;
+mod exponential;
 mod fraction;
+mod integrate;
+mod method;
 pub mod methods;
+mod multistep;
+mod norm;
+pub mod order;
+mod printed;
+mod reversible;
 mod rows;
+pub mod sde;
+mod solve;
 mod space;
+pub mod stability;
 mod step;
 mod tableau;
 mod time_grid;
+pub mod trees;
+mod tsitouras;
 
-pub use adaptive::{Adaptive, Tolerance};
+pub use adaptive::{Adaptive, Batch};
+pub use adjoint::{Pull, continuous_adjoint, discrete_adjoint, forward_steps, reversible_adjoint};
+pub use control::Controller;
+pub use dense::{Dense, Smoothness};
+pub use end::{End, Outcome};
 pub use error::Error;
-pub use fixed::Solve;
+pub use event::{Crossing, Event, Sign, Then};
+pub use examine::{Examination, examine};
+pub use exponential::{ExponentialOrder, exponential};
 pub use fraction::Fraction;
+pub use method::{Estimator, Method, Terms};
+pub use multistep::{AB2, AB3, AB4, AdamsBashforth};
+pub use norm::{Mean, Norm, Tolerance};
+pub use printed::{Coefficient, Printed};
+pub use reversible::{Companions, reversible_heun};
 pub use rows::Rows;
+pub use solve::Solve;
 pub use space::{Field, Space};
-pub use step::{End, Outcome};
-pub use tableau::{Method, Tableau};
+pub use tableau::{Estimate, Tableau};
 pub use time_grid::TimeGrid;

@@ -5,7 +5,7 @@
 //! batch and puts them back. Steps differ from row to row when each sample has
 //! its own step size, so coefficients come with a step for each row.
 
-use crate::adaptive::Tolerance;
+use crate::norm::Norm;
 
 /// The operations on the states of one problem.
 pub trait Space {
@@ -15,8 +15,9 @@ pub trait Space {
     /// The number of samples.
     fn rows(&self, y: &Self::State) -> usize;
 
-    /// `out ← y + hᵣ·Σ c·k`, with `h[r]` the step of row `r`. `out` has the
-    /// shape of `y` and may hold anything.
+    /// `out ← y + hᵣ·Σ c·k`, with `h[r]` the step of row `r`, or with one step
+    /// for all rows if `h` has length 1. `out` has the shape of `y` and may hold
+    /// anything.
     fn combine(
         &self,
         out: &mut Self::State,
@@ -25,16 +26,15 @@ pub trait Space {
         terms: &[(f64, &Self::State)],
     );
 
-    /// For each row the root mean square over its coordinates of
-    /// `hᵣ·Σ c·k / (absolute + relative·max(|y₀|, |y₁|))`; NaN if a
-    /// coordinate is not finite.
+    /// For each row the norm of `hᵣ·Σ c·k` between the states `y₀` and `y₁`;
+    /// not below 1, or NaN, if a coordinate that counts is not finite.
     fn error_norm(
         &self,
         out: &mut [f64],
         between: (&Self::State, &Self::State),
         h: &[f64],
         terms: &[(f64, &Self::State)],
-        tolerance: Tolerance,
+        norm: &Norm,
     );
 
     /// The first row with a NaN or infinite coordinate, if there is one.

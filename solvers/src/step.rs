@@ -1,124 +1,215 @@
 //! **Step**: the one place where stages are evaluated.
 
+use crate::dense::weight;
+use crate::method::{Method, Terms};
 use crate::space::{Field, Space};
-use crate::tableau::Method;
 
-/// How a solve ended. A value, not an error: the state reached comes with it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// At `t₁`.
-    Done,
-    /// The step limit was reached; some samples are not at `t₁` yet.
-    MaxSteps,
-    /// The state of a sample stopped being a number.
-    NonFinite {
-        /// Where its last step began.
-        t: f64,
-        /// The row.
-        sample: usize,
-    },
-    /// The step of a sample fell below the spacing of numbers at `t`.
-    StepUnderflow {
-        /// Where.
-        t: f64,
-        /// The row.
-        sample: usize,
-    },
-    /// The observer asked to stop.
-    Stopped,
-}
-
-/// Where a solve ended and what it cost.
-#[derive(Clone, Debug)]
-pub struct End<S> {
-    /// The state reached.
-    pub state: S,
-    /// The time reached, for each sample.
-    pub times: Vec<f64>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Calls of the field, on whatever rows were active.
-    pub evaluations: usize,
-    /// Evaluations times rows, summed: the work.
-    pub sample_evaluations: usize,
-    /// Accepted steps, summed over samples.
-    pub accepted: usize,
-    /// Rejected steps, summed over samples.
-    pub rejected: usize,
+/// The times of a step, row by row, or one for all rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Times<'a> {
+    /// Where it begins.
+    pub(crate) t: &'a [f64],
+    /// Its length, with its sign.
+    pub(crate) h: &'a [f64],
+    /// Where it ends: `t + h`, but in bits what it is meant to be.
+    pub(crate) next: &'a [f64],
 }
 
 /// The buffers of a step, made once.
 pub(crate) struct Stages<S> {
+    /// The slopes.
     pub(crate) k: Vec<S>,
+    /// The argument of the last evaluation, and then the result.
     pub(crate) y: S,
-    pub(crate) times: Vec<f64>,
-    fresh: bool,
+    times: Vec<f64>,
+    /// How many of the slopes are known already.
+    known: usize,
 }
 
 impl<S: Clone> Stages<S> {
     pub(crate) fn new(method: &Method, y: &S, rows: usize) -> Self {
         Stages {
-            k: vec![y.clone(); method.stages()],
+            k: vec![y.clone(); method.c.len()],
             y: y.clone(),
             times: vec![0.0; rows],
-            fresh: true,
+            known: 0,
         }
     }
 
-    /// One trial step of every row from `(t, y)` by `h`: fills the stages and
-    /// leaves the result in `y` of the buffers. Returns the evaluations made.
-    /// `end` bounds the times: a node rounded past it is moved back.
-    pub(crate) fn attempt<P, F>(
+    /// The first slope at `(t, y)`. Returns the evaluations made.
+    pub(crate) fn begin<F: Field<S>>(&mut self, field: &mut F, t: f64, y: &S) -> usize {
+        self.times.fill(t);
+        field.eval(&self.times, y, &mut self.k[0]);
+        self.known = 1;
+        1
+    }
+
+    /// The slope at the end of an explicit Euler step, in the place of the
+    /// second. Returns the evaluations made.
+    pub(crate) fn probe<P, F>(
         &mut self,
         (space, field): (&P, &mut F),
-        method: &Method,
-        (t, y): (&[f64], &S),
-        (h, end): (&[f64], f64),
+        (t, y): (f64, &S),
+        h: &[f64],
     ) -> usize
     where
         P: Space<State = S>,
         F: Field<S>,
     {
-        let mut evaluations = 0;
-        for i in 0..method.stages() {
-            if i == 0 && !self.fresh {
-                continue;
-            }
-            for (time, (&t, &h)) in self.times.iter_mut().zip(t.iter().zip(h)) {
-                let node = t + method.c[i] * h;
-                *time = if h > 0.0 {
-                    node.min(end)
-                } else {
-                    node.max(end)
-                };
-            }
-            let (earlier, rest) = self.k.split_at_mut(i);
-            weighted(&method.a[i], earlier, |terms| {
-                space.combine(&mut self.y, y, h, terms);
-            });
-            field.eval(&self.times, &self.y, &mut rest[0]); // (RK.1)
-            evaluations += 1;
+        let (first, rest) = self.k.split_at_mut(1);
+        space.combine(&mut self.y, y, h, &[(1.0, &first[0])]);
+        for (time, h) in self.times.iter_mut().zip(h) {
+            *time = t + h;
+        }
+        field.eval(&self.times, &self.y, &mut rest[0]);
+        1
+    }
+
+    /// One trial step of every row from `(t, y)`: fills the stages and leaves
+    /// the result in `y` of the buffers. Returns the evaluations made.
+    pub(crate) fn attempt<P, F>(
+        &mut self,
+        (space, field): (&P, &mut F),
+        method: &Method,
+        (times, y): (Times<'_>, &S),
+    ) -> usize
+    where
+        P: Space<State = S>,
+        F: Field<S>,
+    {
+        let before = self.known;
+        for i in before..method.stages() {
+            self.stage((space, field), method, i, (times, y));
         }
         if !method.first_same_as_last {
             weighted(&method.b, &self.k, |terms| {
-                space.combine(&mut self.y, y, h, terms); // (RK.2)
+                space.combine(&mut self.y, y, times.h, terms); // (RK.2)
             });
         }
-        self.fresh = true;
-        evaluations
+        self.known = method.stages();
+        method.stages() - before
+    }
+
+    /// The stages that only dense output needs, if there are any. The result
+    /// in `y` stays. Returns the evaluations made.
+    pub(crate) fn complete<P, F>(
+        &mut self,
+        (space, field): (&P, &mut F),
+        method: &Method,
+        (times, y): (Times<'_>, &S),
+    ) -> usize
+    where
+        P: Space<State = S>,
+        F: Field<S>,
+    {
+        if self.known >= method.c.len() {
+            return 0;
+        }
+        let (before, result) = (self.known, self.y.clone());
+        for i in before..method.c.len() {
+            self.stage((space, field), method, i, (times, y));
+        }
+        self.known = method.c.len();
+        self.y = result;
+        self.known - before
+    }
+
+    /// Slope `i`, from the earlier ones.
+    fn stage<P, F>(
+        &mut self,
+        (space, field): (&P, &mut F),
+        method: &Method,
+        i: usize,
+        (times, y): (Times<'_>, &S),
+    ) where
+        P: Space<State = S>,
+        F: Field<S>,
+    {
+        node(&mut self.times, times, method.c[i]);
+        let (earlier, rest) = self.k.split_at_mut(i);
+        weighted(&method.a[i], earlier, |terms| {
+            space.combine(&mut self.y, y, times.h, terms);
+        });
+        field.eval(&self.times, &self.y, &mut rest[0]); // (RK.1)
     }
 
     /// The last stage becomes the first of the next step.
-    pub(crate) fn reuse_last(&mut self) {
-        let last = self.k.len() - 1;
-        self.k.swap(0, last);
-        self.fresh = false;
+    pub(crate) fn reuse_last(&mut self, method: &Method) {
+        self.k.swap(0, method.stages() - 1);
+        self.known = 1;
     }
 
-    /// The first stage is still right: the state did not change.
+    /// The same for the rows that move on; for the others the first stage is
+    /// still right.
+    pub(crate) fn reuse_last_of<P>(&mut self, space: &P, method: &Method, rows: &[bool])
+    where
+        P: Space<State = S>,
+    {
+        let (first, rest) = self.k.split_at_mut(1);
+        space.choose(&mut first[0], &rest[method.stages() - 2], rows);
+        self.known = 1;
+    }
+
+    /// The first slope is still right: no row moved.
     pub(crate) fn keep_first(&mut self) {
-        self.fresh = false;
+        self.known = 1;
+    }
+
+    /// Nothing is known at the next point.
+    pub(crate) fn forget(&mut self) {
+        self.known = 0;
+    }
+
+    /// Only these rows stay.
+    pub(crate) fn keep<P: Space<State = S>>(&mut self, space: &P, rows: &[usize]) {
+        for k in &mut self.k {
+            *k = space.take(k, rows);
+        }
+        self.y = space.take(&self.y, rows);
+        self.times.truncate(rows.len());
+    }
+}
+
+/// The times of a node. A node rounded past the end of the step is moved back,
+/// and the end itself is met in bits.
+pub(crate) fn node(out: &mut [f64], times: Times<'_>, c: f64) {
+    let at = |t: f64, h: f64, next: f64| {
+        let inside = t + c * h;
+        let past = if h > 0.0 {
+            inside > next
+        } else {
+            inside < next
+        };
+        if past || c == 1.0 { next } else { inside }
+    };
+    if let (&[t], &[h], &[next]) = (times.t, times.h, times.next) {
+        return out.fill(at(t, h, next));
+    }
+    let steps = times.t.iter().zip(times.h).zip(times.next);
+    for (out, ((&t, &h), &next)) in out.iter_mut().zip(steps) {
+        *out = at(t, h, next);
+    }
+}
+
+/// `out ← y(t + θh)` by dense output, with a `θ` for each row; `scratch` and
+/// `steps` may hold anything.
+pub(crate) fn interpolate<P: Space>(
+    space: &P,
+    method: &Method,
+    (y, k): (&P::State, &[P::State]),
+    (h, theta): (&[f64], &[f64]),
+    (out, scratch, steps): (&mut P::State, &mut P::State, &mut Vec<f64>),
+) {
+    for (m, row) in method.dense.iter().enumerate() {
+        steps.clear();
+        steps.extend(h.iter().zip(theta).map(|(h, &theta)| h * weight(m, theta)));
+        weighted(row, k, |terms| {
+            let before = if m == 0 { y } else { &*scratch };
+            space.combine(out, before, steps, terms); // (RK.10)
+        });
+        if m + 1 < method.dense.len() {
+            std::mem::swap(out, scratch);
+        }
     }
 }
 
@@ -126,17 +217,164 @@ impl<S: Clone> Stages<S> {
 const MOST_STAGES: usize = 16;
 
 /// Calls `f` with the stages paired with their coefficients, on the stack.
-pub(crate) fn weighted<S, R>(
-    coefficients: &[(usize, f64)],
-    k: &[S],
-    f: impl FnOnce(&[(f64, &S)]) -> R,
-) -> R {
+pub(crate) fn weighted<S, R>(row: &Terms, k: &[S], f: impl FnOnce(&[(f64, &S)]) -> R) -> R {
     let Some(first) = k.first() else {
         return f(&[]);
     };
     let mut terms = [(0.0, first); MOST_STAGES];
-    for (term, &(stage, c)) in terms.iter_mut().zip(coefficients) {
+    for (term, &(stage, c)) in terms.iter_mut().zip(&row.0) {
         *term = (c, &k[stage]);
     }
-    f(&terms[..coefficients.len()])
+    f(&terms[..row.0.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::method::Estimator;
+    use crate::{Rows, methods};
+    use serde_json::Value;
+
+    type Batch = Vec<f64>;
+    const PAIRS: Rows<f64> = Rows::new(2);
+
+    fn pendulum(t: &[f64], y: &Batch, dy: &mut Batch) {
+        (dy[0], dy[1]) = (y[1], -y[0].sin() - 0.2 * y[1] + 0.5 * t[0].cos());
+    }
+
+    fn lotka_volterra(_: &[f64], y: &Batch, dy: &mut Batch) {
+        (dy[0], dy[1]) = (y[0] * (1.5 - y[1]), y[1] * (y[0] - 3.0));
+    }
+
+    type Pair = fn(&[f64], &Batch, &mut Batch);
+
+    /// One step; the stages of it, those of dense output included.
+    fn one(mut field: Pair, method: &Method, (t, y, h): (f64, &Batch, f64)) -> Stages<Batch> {
+        let mut stages = Stages::new(method, y, 1);
+        let (t, h, next) = ([t], [h], [t + h]);
+        let times = Times {
+            t: &t,
+            h: &h,
+            next: &next,
+        };
+        stages.attempt((&PAIRS, &mut field), method, (times, y));
+        stages.complete((&PAIRS, &mut field), method, (times, y));
+        stages
+    }
+
+    /// `h·Σ e·k`.
+    fn estimate(row: &Terms, stages: &Stages<Batch>, h: f64) -> Batch {
+        let mut out = vec![0.0; 2];
+        weighted(row, &stages.k, |terms| {
+            PAIRS.combine(&mut out, &vec![0.0; 2], &[h], terms);
+        });
+        out
+    }
+
+    fn numbers(value: &Value) -> Batch {
+        let list = value.as_array().expect("a list").iter();
+        list.map(|x| x.as_str().expect("text").parse().expect("a number"))
+            .collect()
+    }
+
+    /// Against maps computed with fifty digits: estimates, and values within a
+    /// step.
+    ///
+    /// Verifies (RK.10).
+    #[test]
+    fn estimates_and_values_within_a_step_are_the_exact_ones() {
+        let text = include_str!("../tests/data/references.json");
+        let references: Value = serde_json::from_str(text).expect("valid JSON");
+        for (name, method) in [
+            ("bogacki_shampine32", &*methods::BOGACKI_SHAMPINE),
+            ("dormand_prince54", &methods::DORMAND_PRINCE),
+            ("tsitouras54", &methods::TSITOURAS),
+            ("dop853", &methods::DOP853),
+        ] {
+            for (problem, field) in [
+                ("forced_damped_pendulum", pendulum as Pair),
+                ("lotka_volterra", lotka_volterra),
+            ] {
+                let map = &references["maps"][name][problem];
+                let scalar = |key: &str| numbers(&Value::Array(vec![map[key].clone()]))[0];
+                let (t, h, y) = (scalar("t0"), scalar("h"), numbers(&map["y0"]));
+                let stages = one(field, method, (t, &y, h));
+                let rows = match method.estimator.as_ref().expect("a pair") {
+                    Estimator::Embedded { weights, .. } => vec![("error_E", weights)],
+                    Estimator::FifthAndThird { fifth, third } => {
+                        vec![("error_E5", fifth), ("error_E3", third)]
+                    }
+                };
+                for (key, row) in rows {
+                    let found = estimate(row, &stages, h);
+                    for (found, exact) in found.iter().zip(numbers(&map[key])) {
+                        // Weights of at most 2 on slopes of at most 40, a
+                        // dozen of them, times h; slopes themselves are off by
+                        // a few roundings.
+                        let bound = h * 12.0 * 2.0 * 40.0 * f64::EPSILON;
+                        let error = (found - exact).abs();
+                        assert!(error <= bound, "{name} {problem} {key}: {error:e}");
+                    }
+                }
+                let dense = map["dense"].as_object().expect("values");
+                assert_eq!(dense.len(), 2);
+                for (theta, exact) in dense {
+                    let theta = [theta.parse().expect("a place")];
+                    let (mut out, mut scratch) = (y.clone(), y.clone());
+                    let room = (&mut out, &mut scratch, &mut vec![]);
+                    interpolate(&PAIRS, method, (&y, &stages.k), (&[h], &theta), room);
+                    for (found, exact) in out.iter().zip(numbers(exact)) {
+                        // Rows of dense output sum to at most 2000 in size,
+                        // times functions below 1/8.
+                        let bound = h * 2000.0 / 8.0 * 40.0 * f64::EPSILON;
+                        let bound = bound.min(5e-13);
+                        let error = (found - exact).abs();
+                        assert!(error <= bound, "{name} {problem} {theta:?}: {error:e}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Halving the step divides an estimate by `2^(p̂ + 1)`.
+    ///
+    /// Verifies (RK.13).
+    #[test]
+    fn estimates_vanish_with_their_order() {
+        let pairs = methods::ALL.iter().filter(|m| m.estimator.is_some());
+        for method in pairs {
+            let estimator = method.estimator.as_ref().expect("a pair");
+            // Root mean squares over many starts, forwards and backwards.
+            let size = |row: &Terms, h: f64| {
+                let square = |i: usize| {
+                    let phase = i as f64;
+                    let y = vec![2.0 * (0.37 * phase).sin(), (0.73 * phase).cos()];
+                    let stages = one(pendulum, method, (phase, &y, h));
+                    let e = estimate(row, &stages, h);
+                    e[0] * e[0] + e[1] * e[1]
+                };
+                (0..64).map(square).sum::<f64>().sqrt()
+            };
+            let slope = |size: &dyn Fn(f64) -> f64, h: f64| (size(h) / size(h / 2.0)).log2();
+            for sign in [1.0, -1.0] {
+                let (found, expected) = match estimator {
+                    Estimator::Embedded { weights, order } => {
+                        (slope(&|h| size(weights, h), sign * 0.02), order + 1)
+                    }
+                    Estimator::FifthAndThird { fifth, third } => {
+                        assert!((slope(&|h| size(fifth, h), sign * 0.1) - 6.0).abs() <= 0.1);
+                        assert!((slope(&|h| size(third, h), sign * 0.1) - 4.0).abs() <= 0.1);
+                        let mixed = |h: f64| {
+                            let (e5, e3) = (size(fifth, h), size(third, h));
+                            e5 * e5 / (e5 * e5 + 0.01 * e3 * e3).sqrt()
+                        };
+                        (slope(&mixed, sign * 0.1), 8)
+                    }
+                };
+                assert_eq!(expected, estimator.order() + 1);
+                let error = (found - expected as f64).abs();
+                assert!(error <= 0.1, "{}: {found} of {expected}", method.name);
+            }
+        }
+    }
 }

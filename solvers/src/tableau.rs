@@ -11,51 +11,90 @@
 //! \sum_i b_i\,\Phi_i(\tau) = \frac{1}{\gamma(\tau)} \tag{RK.3}
 //! ```
 //!
-//! (Butcher 1963; Hairer, Nørsett and Wanner, *Solving ODEs I*, II.2.) The 17
-//! trees up to order 5 are written out below. [`Tableau::checked`] holds every
-//! method to its claim in exact arithmetic, in a constant expression: a wrong
-//! coefficient does not compile.
+//! (Butcher 1963; Hairer, Nørsett and Wanner, *Solving ODEs I*, II.2.) The
+//! trees are in `trees.rs`, the weights `Φ` in `order.rs`.
+//! [`Tableau::checked`] holds a method made of fractions to all its claims in
+//! exact arithmetic, in a constant expression: a wrong coefficient does not
+//! compile. Methods whose coefficients are decimals are held to theirs by
+//! `tests/order_conditions.rs`, with 120 digits.
 //!
 //! ```compile_fail
-//! use solvers::{Fraction, Tableau};
+//! use solvers::{Dense, Estimate, Fraction, Tableau};
 //! const HALF: Fraction = Fraction::new(1, 2);
 //! const O: Fraction = Fraction::ZERO;
 //! // The midpoint rule with its node at 1/3: the rows do not sum to c.
-//! const WRONG: Tableau<2> = Tableau {
-//!     name: "wrong", order: 2,
+//! const WRONG: Tableau<Fraction, 2> = Tableau {
+//!     name: "wrong", source: "", order: 2,
 //!     c: [O, Fraction::new(1, 3)],
 //!     a: [[O, O], [HALF, O]],
-//!     b: [O, Fraction::ONE], embedded: None,
+//!     b: [O, Fraction::ONE],
+//!     estimate: Estimate::None,
+//!     dense: Dense::continuous(2, &[]),
 //! }.checked();
 //! # let _ = WRONG;
 //! ```
 
+use crate::dense::{Dense, Smoothness, power_coefficient};
 use crate::fraction::{Fraction, frac};
+use crate::method::{Estimator, Method, Terms};
+use crate::order::{Coefficients, Ring};
+use crate::printed::Coefficient;
+use crate::trees::{first_of_order, tree};
 
-/// The coefficients of an explicit method with `S` stages.
+/// The coefficients of an explicit method with `S` stages, those included that
+/// only dense output needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Tableau<const S: usize> {
+pub struct Tableau<N: 'static, const S: usize> {
     /// The name in the literature.
     pub name: &'static str,
+    /// Where it was published.
+    pub source: &'static str,
     /// The order of the weights `b`.
-    pub order: u32,
+    pub order: usize,
     /// The nodes.
-    pub c: [Fraction; S],
+    pub c: [N; S],
     /// The matrix, strictly lower triangular.
-    pub a: [[Fraction; S]; S],
+    pub a: [[N; S]; S],
     /// The weights.
-    pub b: [Fraction; S],
-    /// Weights of a second result, of order one less, for the error estimate.
-    pub embedded: Option<[Fraction; S]>,
+    pub b: [N; S],
+    /// What the error is estimated by.
+    pub estimate: Estimate<N, S>,
+    /// How values within a step are found.
+    pub dense: Dense<N, S>,
 }
 
-impl<const S: usize> Tableau<S> {
+/// Differences `b̂ − b` between the weights of a second result and the first.
+#[derive(Clone, Copy, Debug)]
+pub enum Estimate<N, const S: usize> {
+    /// There is no second result.
+    None,
+    /// A result of order one less.
+    Embedded([N; S]),
+    /// Hairer's for DOP853, which vanish to orders 5 and 3 and are mixed so
+    /// that the estimate is of order 8, see (RK.13).
+    FifthAndThird([N; S], [N; S]),
+}
+
+impl<const S: usize> Tableau<Fraction, S> {
+    /// With embedded weights `b̂`, as they are printed.
+    #[must_use]
+    pub(crate) const fn embedded(mut self, b_hat: [Fraction; S]) -> Self {
+        let mut difference = [Fraction::ZERO; S];
+        let mut i = 0;
+        while i < S {
+            difference[i] = b_hat[i].minus(self.b[i]);
+            i += 1;
+        }
+        self.estimate = Estimate::Embedded(difference);
+        self
+    }
+
     /// The tableau itself, if it is what it claims to be.
     ///
     /// # Panics
     /// If the matrix is not explicit, a row does not sum to its node, the
-    /// weights have not exactly the claimed order, or the embedded weights
-    /// not exactly one less.
+    /// weights have not exactly the claimed order, the embedded weights not
+    /// exactly one less, or the dense output not exactly what it claims.
     #[must_use]
     pub const fn checked(self) -> Self {
         let mut i = 0;
@@ -77,78 +116,128 @@ impl<const S: usize> Tableau<S> {
             self.order_of(&self.b) == self.order,
             "b has the claimed order"
         );
-        if let Some(embedded) = self.embedded {
-            assert!(
-                self.order_of(&embedded) + 1 == self.order,
+        match self.estimate {
+            Estimate::None => (),
+            Estimate::Embedded(e) => assert!(
+                self.order_of(&sum(&self.b, &e)) + 1 == self.order,
                 "the embedded weights have one order less"
-            );
+            ),
+            Estimate::FifthAndThird(..) => panic!("this pair is not made of fractions"),
         }
+        assert!(
+            self.dense_order() == self.dense.order,
+            "dense output has the claimed order"
+        );
         self
     }
 
     /// The order of the result with these weights, at most 5.
     #[must_use]
-    pub const fn order_of(&self, weights: &[Fraction; S]) -> u32 {
-        let residuals = self.residuals(weights);
-        let mut i = 0;
-        while i < TREES {
-            if !residuals[i].is(Fraction::ZERO) {
-                return TREE_ORDER[i] - 1;
-            }
-            i += 1;
-        }
-        5
+    pub const fn order_of(&self, weights: &[Fraction; S]) -> usize {
+        self.first_defect(weights, None)
     }
 
-    /// `Σ bᵢΦᵢ(τ) − 1/γ(τ)` for each of the 17 trees, in ascending order.
-    #[must_use]
-    pub const fn residuals(&self, b: &[Fraction; S]) -> [Fraction; TREES] {
-        let one = [Fraction::ONE; S];
-        let c = self.c;
-        let (c2, ac) = (product(&c, &c), self.apply(&c));
-        let c3 = product(&c2, &c);
-        let (ac2, aac) = (self.apply(&c2), self.apply(&ac));
-        let cac = product(&c, &ac);
-        [
-            residual(b, &one, 1),
-            residual(b, &c, 2),
-            residual(b, &c2, 3),
-            residual(b, &ac, 6),
-            residual(b, &c3, 4),
-            residual(b, &cac, 8),
-            residual(b, &ac2, 12),
-            residual(b, &aac, 24),
-            residual(b, &product(&c2, &c2), 5),
-            residual(b, &product(&c, &cac), 10),
-            residual(b, &product(&ac, &ac), 20),
-            residual(b, &product(&c, &ac2), 15),
-            residual(b, &product(&c, &aac), 30),
-            residual(b, &self.apply(&c3), 20),
-            residual(b, &self.apply(&cac), 40),
-            residual(b, &self.apply(&ac2), 60),
-            residual(b, &self.apply(&aac), 120),
-        ]
+    /// The order of dense output, at most 5.
+    const fn dense_order(&self) -> usize {
+        self.first_defect(&self.b, Some(&self.dense))
+    }
+
+    /// One less than the number of nodes of the first tree of which (RK.3), or
+    /// for dense output (RK.8), does not hold. At least one tree with six nodes
+    /// fails for every method at hand.
+    const fn first_defect(&self, b: &[Fraction; S], dense: Option<&Dense<Fraction, S>>) -> usize {
+        let mut weights = [[Fraction::ONE; S]; first_of_order(7)];
+        let mut place = 0;
+        while place < weights.len() {
+            let tree = tree(place);
+            if tree.order > 1 {
+                let graft = self.apply(&weights[tree.graft]);
+                weights[place] = product(&weights[tree.stem], &graft);
+            }
+            let phi = &weights[place];
+            let holds = match dense {
+                None => dot(b, phi).is(frac(1, tree.density as i128)), // (RK.3)
+                Some(dense) => self.holds_densely(dense, phi, tree.order, tree.density),
+            };
+            if !holds {
+                return tree.order - 1;
+            }
+            place += 1;
+        }
+        panic!("the order is larger than the trees at hand reach")
+    }
+
+    /// (RK.8), power by power of `θ`.
+    const fn holds_densely(
+        &self,
+        dense: &Dense<Fraction, S>,
+        phi: &[Fraction; S],
+        order: usize,
+        density: u64,
+    ) -> bool {
+        let mut power = 1;
+        while power <= 8 {
+            let mut sum = Fraction::ZERO;
+            let mut m = 0;
+            while m < dense.functions() {
+                let moment = dot(&self.dense_row(m), phi);
+                sum = sum.plus(moment.times(frac(power_coefficient(m, power) as i128, 1)));
+                m += 1;
+            }
+            let right = if power == order {
+                frac(1, density as i128)
+            } else {
+                Fraction::ZERO
+            };
+            if !sum.is(right) {
+                return false;
+            }
+            power += 1;
+        }
+        true
+    }
+
+    /// The weights of one of the functions (RK.10).
+    const fn dense_row(&self, m: usize) -> [Fraction; S] {
+        let mut row = self.b;
+        let mut i = 0;
+        while i < S {
+            let first = frac((i == 0) as i128, 1);
+            row[i] = match (m, self.dense.smoothness) {
+                (0, _) => self.b[i],
+                (1, _) => first.minus(self.b[i]),
+                (2, Smoothness::Slopes) => {
+                    let last = frac((i + 1 == S) as i128, 1);
+                    self.b[i].plus(self.b[i]).minus(first).minus(last)
+                }
+                (_, Smoothness::Slopes) => self.dense.rows[m - 3][i],
+                (_, Smoothness::Values) => self.dense.rows[m - 2][i],
+            };
+            i += 1;
+        }
+        row
     }
 
     const fn apply(&self, v: &[Fraction; S]) -> [Fraction; S] {
         let mut out = [Fraction::ZERO; S];
         let mut i = 0;
         while i < S {
-            let mut j = 0;
-            while j < S {
-                out[i] = out[i].plus(self.a[i][j].times(v[j]));
-                j += 1;
-            }
+            out[i] = dot(&self.a[i], v);
             i += 1;
         }
         out
     }
 }
 
-/// Rooted trees with at most five nodes.
-pub(crate) const TREES: usize = 17;
-/// The number of nodes of each.
-const TREE_ORDER: [u32; TREES] = [1, 2, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5];
+const fn sum<const S: usize>(u: &[Fraction; S], v: &[Fraction; S]) -> [Fraction; S] {
+    let mut out = [Fraction::ZERO; S];
+    let mut i = 0;
+    while i < S {
+        out[i] = u[i].plus(v[i]);
+        i += 1;
+    }
+    out
+}
 
 const fn product<const S: usize>(u: &[Fraction; S], v: &[Fraction; S]) -> [Fraction; S] {
     let mut out = [Fraction::ZERO; S];
@@ -160,99 +249,123 @@ const fn product<const S: usize>(u: &[Fraction; S], v: &[Fraction; S]) -> [Fract
     out
 }
 
-/// `b·Φ − 1/γ`.
-const fn residual<const S: usize>(b: &[Fraction; S], phi: &[Fraction; S], gamma: i128) -> Fraction {
-    let mut sum = frac(-1, gamma);
+const fn dot<const S: usize>(u: &[Fraction; S], v: &[Fraction; S]) -> Fraction {
+    let mut sum = Fraction::ZERO;
     let mut i = 0;
     while i < S {
-        sum = sum.plus(b[i].times(phi[i])); // (RK.3)
+        if !u[i].is(Fraction::ZERO) {
+            sum = sum.plus(u[i].times(v[i]));
+        }
         i += 1;
     }
     sum
 }
 
-/// A method ready to step: the tableau in doubles, without its zeros.
-#[derive(Clone, Debug)]
-pub struct Method {
-    /// The name in the literature.
-    pub name: &'static str,
-    /// The order.
-    pub order: u32,
-    /// The nodes.
-    pub c: Vec<f64>,
-    /// For each stage, the nonzero entries of its row: (stage, coefficient).
-    pub a: Vec<Vec<(usize, f64)>>,
-    /// The nonzero weights.
-    pub b: Vec<(usize, f64)>,
-    /// The nonzero entries of `b̂ − b`.
-    pub error: Option<Vec<(usize, f64)>>,
-    /// Whether the last stage is evaluated at the result, so that it is the
-    /// first stage of the next step (first same as last). Derived, never
-    /// declared.
-    pub first_same_as_last: bool,
-}
-
-impl<const S: usize> From<Tableau<S>> for Method {
-    fn from(t: Tableau<S>) -> Self {
-        let nonzero = |row: &[Fraction]| -> Vec<(usize, f64)> {
-            let entries = row.iter().enumerate();
-            let present = entries.filter(|(_, x)| !x.is(Fraction::ZERO));
-            present.map(|(i, x)| (i, x.to_f64())).collect()
+impl<N: Coefficient, const S: usize> Tableau<N, S> {
+    /// All coefficients in another kind of numbers, with the weights of dense
+    /// output that follow from the others.
+    #[must_use]
+    pub fn coefficients<R: Ring + PartialEq>(&self, number: impl Fn(N) -> R) -> Coefficients<R> {
+        let row = |row: &[N; S]| row.iter().map(|&x| number(x)).collect::<Vec<R>>();
+        let error = match &self.estimate {
+            Estimate::None => vec![],
+            Estimate::Embedded(e) => vec![row(e)],
+            Estimate::FifthAndThird(fifth, third) => vec![row(fifth), row(third)],
         };
-        let minus_one = frac(-1, 1);
-        let difference = |hat: [Fraction; S]| {
-            let pairs = hat.iter().zip(&t.b);
-            let e: Vec<Fraction> = pairs.map(|(x, y)| x.plus(minus_one.times(*y))).collect();
-            nonzero(&e)
-        };
-        let last = (t.c[S - 1], t.a[S - 1]);
-        Method {
-            name: t.name,
-            order: t.order,
-            c: t.c.iter().map(|c| c.to_f64()).collect(),
-            a: t.a.iter().map(|row| nonzero(row)).collect(),
-            b: nonzero(&t.b),
-            error: t.embedded.map(difference),
-            first_same_as_last: last.0.is(Fraction::ONE) && last.1 == t.b,
+        let (b, a): (Vec<R>, Vec<Vec<R>>) = (row(&self.b), self.a.iter().map(row).collect());
+        let c = row(&self.c);
+        let end = last_at_result(&a, &b, &c);
+        let mut dense = self.dense.derived(&b, end);
+        dense.extend(self.dense.rows.iter().map(row));
+        Coefficients {
+            c,
+            a,
+            b,
+            error,
+            dense,
         }
     }
 }
 
-impl Method {
-    /// The number of stages.
-    #[must_use]
-    pub fn stages(&self) -> usize {
-        self.c.len()
+/// The stage that is evaluated at the result, if there is one: the first of
+/// the next step. Derived, never declared.
+fn last_at_result<R: Ring + PartialEq>(a: &[Vec<R>], b: &[R], c: &[R]) -> Option<usize> {
+    let one = R::integer(1);
+    (0..b.len()).find(|&i| c[i] == one && a[i] == b)
+}
+
+impl<N: Coefficient, const S: usize> From<Tableau<N, S>> for Method {
+    fn from(tableau: Tableau<N, S>) -> Self {
+        let coefficients = tableau.coefficients(N::to_f64);
+        let end = last_at_result(&coefficients.a, &coefficients.b, &coefficients.c);
+        let mut error = coefficients.error.iter().map(|row| Terms::of(row));
+        Method {
+            name: tableau.name,
+            source: tableau.source,
+            order: tableau.order,
+            stages: end.map_or(S, |end| end + 1),
+            first_same_as_last: end.is_some(),
+            a: coefficients.a.iter().map(|row| Terms::of(row)).collect(),
+            b: Terms::of(&coefficients.b),
+            estimator: match (error.next(), error.next()) {
+                (None, _) => None,
+                (Some(e), None) => Some(Estimator::Embedded {
+                    weights: e,
+                    order: tableau.order - 1,
+                }),
+                (Some(fifth), Some(third)) => Some(Estimator::FifthAndThird { fifth, third }),
+            },
+            dense: coefficients
+                .dense
+                .iter()
+                .map(|row| Terms::of(row))
+                .collect(),
+            dense_order: tableau.dense.order,
+            c: coefficients.c,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::DORMAND_PRINCE_TABLEAU as DP;
+    use crate::methods::{self, DORMAND_PRINCE_TABLEAU as DP};
 
     /// Verifies (RK.3).
     #[test]
     fn each_wrong_coefficient_loses_the_order() {
-        assert_eq!(DP.order_of(&DP.b), 5);
+        let little = frac(1, 1_000_000_000);
+        let caught =
+            |wrong: Tableau<Fraction, 7>| std::panic::catch_unwind(|| wrong.checked()).is_err();
+        assert_eq!((DP.order_of(&DP.b), DP.dense_order()), (5, 4));
         for i in 0..7 {
             let mut wrong = DP;
-            wrong.b[i] = wrong.b[i].plus(frac(1, 1_000_000_000));
+            wrong.b[i] = wrong.b[i].plus(little);
             assert!(wrong.order_of(&wrong.b) < 5, "b[{i}]");
+            if let Estimate::Embedded(e) = &mut wrong.estimate {
+                wrong.b = DP.b;
+                e[i] = e[i].plus(little);
+            }
+            assert!(caught(wrong), "e[{i}]");
             for j in 0..i {
                 // The last row of a equals b and enters no condition of b.
                 let mut wrong = DP;
-                wrong.a[i][j] = wrong.a[i][j].plus(frac(1, 1_000_000_000));
-                let caught = std::panic::catch_unwind(|| wrong.checked()).is_err();
-                assert!(caught, "a[{i}][{j}]");
+                wrong.a[i][j] = wrong.a[i][j].plus(little);
+                assert!(caught(wrong), "a[{i}][{j}]");
             }
         }
     }
 
     #[test]
     fn first_same_as_last_is_derived() {
-        assert!(crate::methods::DORMAND_PRINCE.first_same_as_last);
-        assert!(!crate::methods::RK4.first_same_as_last);
-        assert!(!crate::methods::EULER.first_same_as_last);
+        let yes: Vec<&str> = methods::ALL
+            .iter()
+            .filter(|m| m.first_same_as_last)
+            .map(|m| m.name)
+            .collect();
+        let names = ["Bogacki-Shampine", "Dormand-Prince", "Tsitouras", "DOP853"];
+        assert_eq!(yes, names);
+        assert_eq!(methods::DOP853.stages(), 13);
+        assert_eq!(methods::DOP853.c.len(), 16);
     }
 }

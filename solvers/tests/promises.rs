@@ -34,7 +34,7 @@ fn march(mut field: Pair, method: &Method, y0: &[f64], nodes: Vec<f64>) -> Vec<f
 }
 
 fn references() -> Value {
-    serde_json::from_str(include_str!("data/rk_maps.json")).expect("valid JSON")
+    serde_json::from_str(include_str!("data/references.json")).expect("valid JSON")
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -43,6 +43,22 @@ fn numbers(value: &Value) -> Vec<f64> {
         .collect()
 }
 
+/// The names of the reference file, in the order of `methods::ALL`.
+const MAPS: [&str; 12] = [
+    "euler",
+    "midpoint",
+    "heun2",
+    "ralston2",
+    "kutta3",
+    "ssprk33",
+    "rk4",
+    "rk38",
+    "bogacki_shampine32",
+    "dormand_prince54",
+    "tsitouras54",
+    "dop853",
+];
+
 /// Against maps computed with fifty digits: this tests the stepper, not only
 /// the coefficients.
 ///
@@ -50,12 +66,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 #[test]
 fn one_step_and_sixteen_are_the_exact_maps() {
     let references = references();
-    for (name, method) in [
-        ("euler", &*methods::EULER),
-        ("midpoint", &methods::MIDPOINT),
-        ("rk4", &methods::RK4),
-        ("dormand_prince54", &methods::DORMAND_PRINCE),
-    ] {
+    for (name, method) in MAPS.into_iter().zip(*methods::ALL) {
         for (problem, field) in [
             ("forced_damped_pendulum", pendulum as Pair),
             ("lotka_volterra", lotka_volterra),
@@ -83,55 +94,16 @@ fn one_step_and_sixteen_are_the_exact_maps() {
                 (back, "one_step_back_from_y1", 1.0),
             ] {
                 for (found, exact) in found.iter().zip(numbers(&map[key])) {
-                    // Seven stages of some ten roundings each on numbers of
-                    // size 10; errors grow less than fivefold over the 16 steps.
-                    let bound = steps * 5.0 * 10.0 * f64::EPSILON;
+                    // A dozen stages of some ten roundings each on numbers of
+                    // size 10; errors grow less than fivefold over the 16
+                    // steps.
+                    let bound = steps * 5.0 * 12.0 * f64::EPSILON;
                     let error = (found - exact).abs();
                     assert!(error <= bound, "{name} {problem} {key}: {error:e}");
                 }
             }
         }
     }
-}
-
-/// The exact end of the pendulum from (1, 0.3) over [0, 10].
-fn pendulum_end() -> Vec<f64> {
-    numbers(&references()["pendulum"]["y1"])
-}
-
-/// The slope of the error between two numbers of steps.
-fn slope(method: &Method, steps: usize) -> f64 {
-    let exact = pendulum_end();
-    let error = |n: usize| {
-        let nodes = (0..=n).map(|i| 10.0 * i as f64 / n as f64).collect();
-        let y = march(pendulum, method, &[1.0, 0.3], nodes);
-        (y[0] - exact[0]).hypot(y[1] - exact[1])
-    };
-    (error(steps) / error(2 * steps)).log2()
-}
-
-/// Verifies (RK.1).
-#[test]
-fn each_method_converges_with_its_order() {
-    for (method, steps) in [
-        (&*methods::EULER, 20_000),
-        (&methods::MIDPOINT, 2_000),
-        (&methods::RK4, 800),
-        (&methods::DORMAND_PRINCE, 500),
-    ] {
-        let found = slope(method, steps);
-        println!("{}: order {found:.3}", method.name);
-        let error = (found - f64::from(method.order)).abs();
-        assert!(error <= 0.1, "{}: {found}", method.name);
-    }
-}
-
-#[test]
-fn a_method_with_a_wrong_node_loses_its_order() {
-    let mut wrong = methods::RK4.clone();
-    wrong.c[3] = 0.9;
-    let found = slope(&wrong, 400);
-    assert!((found - 4.0).abs() > 0.5, "{found}");
 }
 
 #[test]
@@ -167,30 +139,6 @@ fn adaptive(y0: Vec<f64>, t0: f64, t1: f64, tolerance: f64) -> solvers::End<Vec<
     Solve::new(&PAIRS, &mut field)
         .adaptive(&methods::DORMAND_PRINCE, y0, &plan)
         .expect("valid")
-}
-
-/// Errors follow the tolerance, and the work is what scipy's RK45 needs: it
-/// takes 116 evaluations at 1e-4 and, in the reference file, the counts below.
-#[test]
-fn adaptive_steps_meet_the_tolerance_at_the_cost_of_scipy() {
-    let references = references();
-    let exact = pendulum_end();
-    let rows = references["pendulum"]["work_precision_scipy"]["RK45"].as_array();
-    for row in rows.expect("a list") {
-        let number = |key: &str| row[key].as_f64().expect("a number");
-        let end = adaptive(vec![1.0, 0.3], 0.0, 10.0, number("tol"));
-        let errors = end.state.iter().zip(&exact).map(|(y, e)| (y - e).abs());
-        let error = errors.fold(0.0, f64::max);
-        let ratio = end.evaluations as f64 / number("nfev");
-        println!(
-            "{:.0e}: {} evaluations, {ratio:.3} of scipy's, error {error:.2e}",
-            number("tol"),
-            end.evaluations
-        );
-        assert!((ratio - 1.0).abs() <= 0.15, "{ratio}");
-        // Errors are not controlled, only steps are: within a factor of 2.
-        assert!(error <= 2.0 * number("err_max"), "{error:e}");
-    }
 }
 
 #[test]

@@ -4,8 +4,8 @@
 
 use autograd::check::Program;
 use autograd::{
-    Adam, AdamConfig, Algebra, Cpu, Draw, Mlp, Primitive, Real, Tensor, TimeFeatures, Unary, Var,
-    checkpoint, grad, value_and_grad,
+    Adam, AdamConfig, Algebra, Cpu, Draw, Mlp, Optimiser, Primitive, Real, Tensor, TimeFeatures,
+    Unary, Var, checkpoint, grad, value_and_grad,
 };
 use flowgrad_tests::counting::{Counting, counts, restart_peak};
 use std::cell::RefCell;

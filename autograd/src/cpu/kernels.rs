@@ -7,9 +7,9 @@
 use super::dense::{Layer, column_sums, dense_f32, dense_f64};
 use super::dispatch::{Job, dispatch};
 use super::gemm::{gemm_f32, gemm_f64};
-use crate::adam::AdamStep;
 use crate::algebra::Transpose;
 use crate::num::Num;
+use crate::optimiser::AdamStep;
 use crate::pointwise::{Binary, Function, Unary, UnaryVisitor, for_each_binary};
 use crate::real::Real;
 

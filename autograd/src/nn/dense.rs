@@ -7,7 +7,6 @@ use crate::philox::Draw;
 use crate::pointwise::Unary;
 use crate::real::Real;
 use crate::tensor::Tensor;
-use crate::tree::Tree;
 
 /// The parameters of a dense layer: `weight` is `[inputs, outputs]`, `bias`
 /// is `[outputs]`.
@@ -40,20 +39,4 @@ impl<A: Algebra> Dense<A> {
     }
 }
 
-impl<A: Algebra> Tree<A> for Dense<A> {
-    type With<B: Algebra> = Dense<B>;
-    fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> Dense<B> {
-        Dense {
-            weight: self.weight.map(f),
-            bias: self.bias.map(f),
-        }
-    }
-    fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
-        self.weight.each(&format!("{path}.weight"), f);
-        self.bias.each(&format!("{path}.bias"), f);
-    }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
-        self.weight.each_mut(f);
-        self.bias.each_mut(f);
-    }
-}
+crate::tree!(Dense { weight, bias });

@@ -7,7 +7,6 @@ use crate::philox::Draw;
 use crate::pointwise::Unary;
 use crate::real::Real;
 use crate::tensor::Tensor;
-use crate::tree::Tree;
 
 /// Dense layers with one function between them; the last layer is linear.
 /// The input of the first is the point and the features of the time.
@@ -69,19 +68,4 @@ impl<A: Algebra> Mlp<A> {
     }
 }
 
-impl<A: Algebra> Tree<A> for Mlp<A> {
-    type With<B: Algebra> = Mlp<B>;
-    fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> Mlp<B> {
-        Mlp {
-            layers: self.layers.map(f),
-            activation: self.activation,
-            time: self.time,
-        }
-    }
-    fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
-        self.layers.each(&format!("{path}.layers"), f);
-    }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
-        self.layers.each_mut(f);
-    }
-}
+crate::tree!(Mlp { layers; activation, time });

@@ -7,6 +7,7 @@ mod initial;
 mod mlp;
 mod normalisation;
 mod residual_block;
+mod residual_mlp;
 mod time_features;
 mod unet;
 
@@ -16,5 +17,6 @@ pub use embedding::ClassEmbedding;
 pub use mlp::Mlp;
 pub use normalisation::{GroupNorm, LayerNorm};
 pub use residual_block::ResidualBlock;
+pub use residual_mlp::{ResidualLayer, ResidualMlp};
 pub use time_features::TimeFeatures;
 pub use unet::{Level, UNet, UNetConfig};

@@ -6,13 +6,11 @@
 //! a training killed anywhere resumes to the same bits, on any number of
 //! threads.
 
-mod learning_rate;
 mod settings;
 mod source;
 mod standardisation;
 mod trainer;
 
-pub use learning_rate::LearningRate;
 pub use settings::Settings;
 pub use source::Source;
 pub use standardisation::Standardisation;

@@ -1,14 +1,14 @@
 //! **Trainer**: one step after the other, resumable to the same bits.
 
 use super::source::MOST_COORDINATES;
-use super::{LearningRate, Settings, Source, Standardisation};
+use super::{Settings, Source, Standardisation};
 use crate::Error;
 use crate::coupling::Name;
 use crate::objective::{Estimate, Particles, loss_sum};
 use crate::ordinary_file;
 use autograd::{
-    Adam, AdamConfig, Archive, ArchiveError, Cpu, Draw, Ema, Mlp, Philox, Shape, Tensor,
-    TimeFeatures, Unary, Var, sum_over_shards, value_and_grad,
+    Adam, AdamConfig, Archive, ArchiveError, Cpu, Draw, Ema, LearningRate, Mlp, Optimiser, Philox,
+    Shape, Tensor, TimeFeatures, Unary, Var, sum_over_shards, value_and_grad,
 };
 use std::path::Path;
 
@@ -152,7 +152,7 @@ impl Trainer {
                 expected: "the data it began with".to_owned(),
             });
         }
-        let steps = archive.metadata.get("step").and_then(|s| s.parse().ok());
+        let steps = archive.number("step").ok();
         let steps = steps.filter(|n| *n <= trainer.settings.steps);
         let Some(steps) = steps else {
             return Err(unusable(path, "no valid step count in its metadata"));
@@ -160,10 +160,12 @@ impl Trainer {
         let filled = archive
             .fill("net", &mut trainer.net)
             .and_then(|()| archive.fill("ema", &mut trainer.ema.average))
-            .and_then(|()| archive.fill("adam.first", &mut trainer.adam.first))
-            .and_then(|()| archive.fill("adam.second", &mut trainer.adam.second));
+            .and_then(|()| trainer.adam.restore("adam", &archive));
         filled.map_err(|e| broken(path, &e))?;
-        (trainer.adam.steps, trainer.ema.updates) = (steps, steps);
+        if trainer.steps() != steps {
+            return Err(unusable(path, "two different step counts in its metadata"));
+        }
+        trainer.ema.updates = steps;
         Ok(trainer)
     }
 
@@ -189,7 +191,7 @@ impl Trainer {
     /// Steps taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.adam.steps
+        self.adam.memory().steps
     }
 
     /// One step: returns the mean loss of its batch, before the step.
@@ -217,7 +219,7 @@ impl Trainer {
             )
         });
         let loss = loss.item();
-        let n = self.adam.steps + 1;
+        let n = self.steps() + 1;
         if !loss.is_finite() {
             return Err(Error::argument(
                 "the loss",
@@ -225,16 +227,23 @@ impl Trainer {
                 "a finite number; a smaller --learning-rate may help",
             ));
         }
-        let rate = LearningRate::new(self.settings.learning_rate, self.settings.steps);
+        let rate = self.rate();
         self.adam.step(&mut self.net, &gradient, rate.at(n));
         self.ema.update(&self.net);
         Ok(loss)
     }
 
+    /// Warm-up over a fiftieth of the training, at most 200 steps, then half a
+    /// cosine.
+    fn rate(&self) -> LearningRate {
+        let steps = self.settings.steps;
+        LearningRate::warm_up_cosine(self.settings.learning_rate, (steps / 50).min(200), steps)
+    }
+
     /// The random numbers of the next step.
     fn particles(&self) -> Result<Particles<Cpu<f32>>, Error> {
         let (batch, d) = (self.settings.batch, self.source.dimension());
-        let step = self.adam.steps as u32;
+        let step = self.steps() as u32;
         let draw = |stream| Draw::seed(self.settings.seed).stream(stream).step(step);
         let normal = |stream, scale: f64| {
             let mut numbers = vec![0.0; batch * d];
@@ -268,8 +277,7 @@ impl Trainer {
         let mut archive = self.archive();
         archive.insert("net", &self.net);
         archive.insert("ema", &self.ema.average);
-        archive.insert("adam.first", &self.adam.first);
-        archive.insert("adam.second", &self.adam.second);
+        self.adam.save("adam", &mut archive);
         archive
     }
 
@@ -315,7 +323,8 @@ impl VelocityModel {
         let (archive, settings, dimension) = open(path, "")?;
         let mut net = fresh_net(&settings, dimension);
         let mut scale = Standardisation::identity(dimension);
-        let filled = archive.fill("", &mut net);
+        // Beside the network there is the scale.
+        let filled = archive.fill_allowing_extra("", &mut net);
         let filled = filled.and_then(|()| archive.fill("scale", &mut scale));
         filled.map_err(|e| broken(path, &e))?;
         Ok(VelocityModel {

@@ -95,7 +95,7 @@ pub(super) fn solver_orders(cases: &Cases, twin: Twin) -> Measured {
     };
     let deviation = |(method, steps): (&'static Method, usize)| {
         let slope = (error(method, steps) / error(method, 2 * steps)).log2();
-        slope - f64::from(method.order)
+        slope - method.order as f64
     };
     let measured: [(&'static Method, usize); 4] = [
         (&methods::EULER, 512),

@@ -102,7 +102,7 @@ impl Reference {
             self.name
         );
         let exact = self.value.as_slice();
-        let entering = self.inputs.iter().flat_map(|x| x.as_slice());
+        let entering = self.inputs.iter().flat_map(Tensor::as_slice);
         let all = entering.chain(exact);
         let largest = all.fold(0.0, |m, y| nan_max(m, y.abs()));
         let pairs = found.as_slice().iter().zip(&kept);
@@ -124,10 +124,10 @@ impl Reference {
     fn representable<F: Real>(&self) -> Vec<usize> {
         let largest = F::max_value().wide();
         let fits = |place: &usize| {
-            let inputs = self.inputs.iter();
+            let mut inputs = self.inputs.iter();
             let same = |x: &Plain| F::from_f64(x.as_slice()[*place]).wide() == x.as_slice()[*place];
             let value = self.value.as_slice()[*place];
-            inputs.map(same).all(|s| s) && (value.abs() <= largest || !value.is_finite())
+            inputs.all(same) && (value.abs() <= largest || !value.is_finite())
         };
         (0..self.rest.len()).filter(fits).collect()
     }

@@ -2,8 +2,10 @@
 
 mod command_line;
 mod few_steps;
+mod info;
 mod operations;
 mod sample;
+mod solvers_table;
 mod table;
 mod tour;
 mod train;
@@ -59,7 +61,12 @@ enum Command {
         /// or an error of 1e-9 into the rules of this operation.
         #[arg(long, value_name = "TAG")]
         plant: Option<String>,
+        /// The Runge-Kutta methods in place of the equations: orders counted
+        /// and seen, estimates, dense output, stability.
+        #[arg(long, conflicts_with_all = ["autograd", "only", "seed", "cases", "plant"])]
+        solvers: bool,
     },
+    Info(info::Info),
     Train(train::Train),
     Sample(sample::Sample),
     /// Sample eight Gaussians with every solver, with exact fields.
@@ -122,12 +129,18 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
             ..
         }) => operations::verify(only.as_deref(), plant.as_deref(), json),
         Some(Command::Verify {
-            autograd: false,
+            solvers: true,
+            json,
+            ..
+        }) => solvers_table::verify(json),
+        Some(Command::Verify {
             only,
             json,
             seed,
             cases,
             plant,
+            autograd: false,
+            solvers: false,
         }) => {
             let settings = Settings { seed, cases, plant };
             table::verify(&settings, only.as_deref(), json)
@@ -136,6 +149,13 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
             few_steps::measure(count, seed)?.print();
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Info(info)) => Ok(match info.run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                eprintln!("flowgrad: {reason}");
+                ExitCode::from(2)
+            }
+        }),
         Some(Command::Train(train)) => train.run().map(|()| ExitCode::SUCCESS),
         Some(Command::Sample(sample)) => sample.run().map(|()| ExitCode::SUCCESS),
         None => tour::take(),

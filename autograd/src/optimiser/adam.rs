@@ -10,10 +10,9 @@
 //! Kingma and Ba 2015, algorithm 1; decoupled decay `λ` after Loshchilov and
 //! Hutter 2019 (`λ = 0` is Adam). Step number `n` counts from 1.
 
-use crate::algebra::Algebra;
+use super::{Memory, Optimiser};
 use crate::cpu::Cpu;
 use crate::real::Real;
-use crate::tensor::Tensor;
 use crate::tree::Tree;
 
 /// The constants of the method.
@@ -41,17 +40,13 @@ impl Default for AdamConfig {
     }
 }
 
-/// The state of the optimiser: the moments have the structure of the model.
+/// The optimiser; it remembers `first`, the mean `m`, and `second`, the mean
+/// square `v`.
 #[derive(Clone, Debug)]
 pub struct Adam<M> {
     /// The constants.
     pub config: AdamConfig,
-    /// Steps taken.
-    pub steps: u64,
-    /// `m`.
-    pub first: M,
-    /// `v`.
-    pub second: M,
+    memory: Memory<M>,
 }
 
 impl<M> Adam<M> {
@@ -60,47 +55,24 @@ impl<M> Adam<M> {
     where
         M: Tree<Cpu<F>, With<Cpu<F>> = M>,
     {
-        let zeros = || model.map(&mut |leaf| leaf.zeros_like());
-        Adam {
-            config,
-            steps: 0,
-            first: zeros(),
-            second: zeros(),
-        }
+        let memory = Memory::zeros(model, ["first", "second"]);
+        Adam { config, memory }
     }
+}
 
-    /// One step at learning rate `eta`, in place.
-    pub fn step<F: Real>(&mut self, model: &mut M, gradient: &M, eta: f64)
-    where
-        M: Tree<Cpu<F>>,
-    {
-        self.steps += 1;
-        let n = self.steps as f64;
-        let c = self.config;
-        // The bias corrections, folded into the step and the ε of the root:
-        // (m/c₁)/(√(v/c₂) + ε) = (√c₂/c₁)·m/(√v + ε√c₂).
-        let correction1 = 1.0 - c.beta1.powf(n);
-        let root2 = (1.0 - c.beta2.powf(n)).sqrt();
-        let constants = AdamStep {
-            beta1: F::from_f64(c.beta1),
-            beta2: F::from_f64(c.beta2),
-            rate: F::from_f64(eta * root2 / correction1),
-            epsilon: F::from_f64(c.epsilon * root2),
-            keep: F::from_f64(1.0 - eta * c.weight_decay),
-        };
-        let mut gradients = gradient.leaves().into_iter();
-        let (mut firsts, mut seconds) = (take(&mut self.first), take(&mut self.second));
-        let (mut m, mut v) = (firsts.iter_mut(), seconds.iter_mut());
-        model.each_mut(&mut |parameter| {
-            let places = (gradients.next(), m.next(), v.next());
-            let (Some(g), Some(m), Some(v)) = places else {
-                panic!("adam: model, gradient and moments have one structure");
-            };
+impl<F: Real, M: Tree<Cpu<F>>> Optimiser<F, M> for Adam<M> {
+    fn step(&mut self, model: &mut M, gradient: &M, rate: f64) {
+        let constants = AdamStep::new(self.config, self.memory.steps + 1, rate);
+        self.memory.update(model, gradient, |theta, g, [m, v]| {
             let (m, v) = (m.as_mut_slice(), v.as_mut_slice());
-            F::adam(constants, parameter.as_mut_slice(), g.as_slice(), m, v);
+            F::adam(constants, theta.as_mut_slice(), g.as_slice(), m, v);
         });
-        put(&mut self.first, firsts);
-        put(&mut self.second, seconds);
+    }
+    fn memory(&self) -> &Memory<M> {
+        &self.memory
+    }
+    fn memory_mut(&mut self) -> &mut Memory<M> {
+        &mut self.memory
     }
 }
 
@@ -115,6 +87,22 @@ pub struct AdamStep<F> {
 }
 
 impl<F: Real> AdamStep<F> {
+    /// Step number `n`, counted from 1, at learning rate `eta`. The bias
+    /// corrections are folded into the rate and the ε of the root:
+    /// `(m/c₁)/(√(v/c₂) + ε) = (√c₂/c₁)·m/(√v + ε√c₂)`.
+    pub(super) fn new(c: AdamConfig, n: u64, eta: f64) -> Self {
+        let n = n as f64;
+        let correction1 = 1.0 - c.beta1.powf(n);
+        let root2 = (1.0 - c.beta2.powf(n)).sqrt();
+        AdamStep {
+            beta1: F::from_f64(c.beta1),
+            beta2: F::from_f64(c.beta2),
+            rate: F::from_f64(eta * root2 / correction1),
+            epsilon: F::from_f64(c.epsilon * root2),
+            keep: F::from_f64(1.0 - eta * c.weight_decay),
+        }
+    }
+
     /// One step for one parameter. (AD.12)
     #[inline(always)]
     pub(crate) fn apply(self, theta: &mut F, g: F, m: &mut F, v: &mut F) {
@@ -125,29 +113,10 @@ impl<F: Real> AdamStep<F> {
     }
 }
 
-/// Moves the leaves out, so that each is its buffer's only holder.
-fn take<A: Algebra, M: Tree<A>>(tree: &mut M) -> Vec<Tensor<A>> {
-    let mut leaves = Vec::new();
-    tree.each_mut(&mut |leaf| {
-        let empty = leaf.full_like(&[0], 0.0);
-        leaves.push(std::mem::replace(leaf, empty));
-    });
-    leaves
-}
-
-/// Moves them back.
-fn put<A: Algebra, M: Tree<A>>(tree: &mut M, leaves: Vec<Tensor<A>>) {
-    let mut leaves = leaves.into_iter();
-    tree.each_mut(&mut |leaf| {
-        if let Some(own) = leaves.next() {
-            *leaf = own;
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::Tensor;
 
     type Plain = Tensor<Cpu<f64>>;
 

@@ -1,0 +1,234 @@
+//! A sample's answer is its own: in any batch, by any number of threads, with
+//! or without a log-density beside it. And what batches with common steps do.
+
+use rayon::prelude::*;
+use solvers::{
+    Adaptive, Batch, Controller, End, Mean, Method, Outcome, Rows, Solve, TimeGrid, methods,
+};
+
+type Points = Vec<f64>;
+
+const PAIRS: Rows<f64> = Rows::new(2);
+
+fn slope(t: f64, y: &[f64], dy: &mut [f64]) {
+    (dy[0], dy[1]) = (y[1], -y[0].sin() - 0.2 * y[1] + 0.5 * t.cos());
+}
+
+/// All rows by as many threads as there are.
+fn pendulum(t: &[f64], y: &Points, dy: &mut Points) {
+    let rows = y.par_chunks_exact(2).zip(dy.par_chunks_exact_mut(2));
+    rows.zip(t).for_each(|((y, dy), &t)| slope(t, y, dy));
+}
+
+fn starts(count: usize) -> Points {
+    let start = |i: usize| [(i as f64 * 0.37).sin() * 2.0, (i as f64 * 0.73).cos()];
+    (0..count).flat_map(start).collect()
+}
+
+fn adaptive(method: &Method, y0: Points, plan: &Adaptive) -> End<Points> {
+    let mut field = pendulum;
+    let end = Solve::new(&PAIRS, &mut field).adaptive(method, y0, plan);
+    let end = end.expect("a valid problem");
+    assert_eq!(end.outcome, Outcome::Done);
+    end
+}
+
+fn on_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.expect("threads").install(f)
+}
+
+#[test]
+fn a_sample_has_the_same_bits_alone_and_among_4096_by_any_number_of_threads() {
+    const ALL: usize = 4096;
+    let plan = Adaptive::new(0.0, 3.0, 1e-6).expect("a plan");
+    let grid = TimeGrid::uniform(0.0, 3.0, 12).expect("a grid");
+    let fixed = |method: &Method, y0: Points| {
+        let mut field = pendulum;
+        let end = Solve::new(&PAIRS, &mut field).fixed(method, y0, &grid);
+        end.expect("a valid problem").state
+    };
+    for method in *methods::ALL {
+        let own = |y0: Points| {
+            let pair = method.estimator.is_some();
+            pair.then(|| adaptive(method, y0, &plan).state)
+        };
+        let many = on_threads(1, || (fixed(method, starts(ALL)), own(starts(ALL))));
+        for threads in [2, 3] {
+            let again = on_threads(threads, || (fixed(method, starts(ALL)), own(starts(ALL))));
+            assert!(many == again, "{} by {threads} threads", method.name);
+        }
+        for i in (0..ALL).step_by(455) {
+            let place = 2 * i..2 * i + 2;
+            let alone = starts(ALL)[place.clone()].to_vec();
+            assert_eq!(
+                fixed(method, alone.clone()),
+                many.0[place.clone()],
+                "{}",
+                method.name
+            );
+            let own = own(alone).map(|own| own == many.1.as_ref().expect("a pair")[place]);
+            assert!(own.unwrap_or(true), "{}: sample {i}", method.name);
+        }
+    }
+}
+
+#[test]
+fn common_steps_are_those_of_the_mean_over_samples() {
+    for mean in [Mean::RootMeanSquare, Mean::Largest] {
+        let mut plan = Adaptive::new(0.0, 3.0, 1e-7).expect("a plan");
+        let own = adaptive(&methods::DORMAND_PRINCE, starts(1), &plan);
+        plan.batch = Batch::Shared(mean);
+        // Of a batch of one, or of equals, the mean is the one.
+        let one = adaptive(&methods::DORMAND_PRINCE, starts(1), &plan);
+        assert_eq!((&own.state, own.evaluations), (&one.state, one.evaluations));
+        let four = adaptive(&methods::DORMAND_PRINCE, starts(1).repeat(4), &plan);
+        assert_eq!(four.state, own.state.repeat(4));
+        assert_eq!(four.evaluations, own.evaluations);
+    }
+    // The largest error decides more carefully than the mean does, and then
+    // no sample has a larger one than it is allowed.
+    let mut plan = Adaptive::new(0.0, 3.0, 1e-7).expect("a plan");
+    let own = adaptive(&methods::DORMAND_PRINCE, starts(200), &plan);
+    plan.batch = Batch::Shared(Mean::Largest);
+    let largest = adaptive(&methods::DORMAND_PRINCE, starts(200), &plan);
+    plan.batch = Batch::Shared(Mean::RootMeanSquare);
+    let mean = adaptive(&methods::DORMAND_PRINCE, starts(200), &plan);
+    assert!(mean.evaluations < largest.evaluations);
+    // Compaction: less work than stepping all until the last arrives, which
+    // needs no fewer attempts than the most careful common step.
+    assert!(own.sample_evaluations < largest.sample_evaluations);
+    assert_eq!(mean.accepted % 200, 0);
+}
+
+/// A log-density beside the sample, of a wild field: left out of the norm, it
+/// changes no step.
+#[test]
+fn a_log_density_can_be_left_out_of_the_norm() {
+    let space = Rows::<f64>::new(3);
+    let mut field = |t: &[f64], y: &Points, dy: &mut Points| {
+        slope(t[0], &y[..2], &mut dy[..2]);
+        dy[2] = -100.0 * (50.0 * t[0]).sin();
+    };
+    let mut plan = Adaptive::new(0.0, 3.0, 1e-6).expect("a plan");
+    plan.norm.leading = Some(2);
+    let y0 = vec![1.0, 0.3, 0.0];
+    let solve = Solve::new(&space, &mut field);
+    let out = solve
+        .adaptive(&methods::TSITOURAS, y0.clone(), &plan)
+        .expect("valid");
+    plan.norm.leading = None;
+    let solve = Solve::new(&space, &mut field);
+    let within = solve
+        .adaptive(&methods::TSITOURAS, y0, &plan)
+        .expect("valid");
+    let alone = adaptive(&methods::TSITOURAS, vec![1.0, 0.3], &plan);
+    assert_eq!(out.state[..2], alone.state);
+    assert_eq!(out.evaluations, alone.evaluations);
+    assert!(within.evaluations > 4 * alone.evaluations);
+    // Inside, its error is controlled: −2(1 − cos 150) is its end.
+    let exact = 2.0 * ((150f64).cos() - 1.0);
+    assert!(
+        (within.state[2] - exact).abs() <= 1e-3,
+        "{}",
+        within.state[2]
+    );
+}
+
+/// Where stability limits the step, smoother laws are rejected less often.
+#[test]
+fn smoother_laws_are_rejected_less_where_stability_limits_the_step() {
+    let space = Rows::<f64>::new(1);
+    let mut stiff = |t: &[f64], y: &Points, dy: &mut Points| dy[0] = -200.0 * (y[0] - t[0].cos());
+    let mut run = |controller: Controller| {
+        let mut plan = Adaptive::new(0.0, 10.0, 1e-5).expect("a plan");
+        plan.controller = controller;
+        let solve = Solve::new(&space, &mut stiff);
+        let end = solve.adaptive(&methods::DORMAND_PRINCE, vec![0.0], &plan);
+        let end = end.expect("a valid problem");
+        assert_eq!(end.outcome, Outcome::Done);
+        // y → cos t + sin t/200 up to 1/200²; the step's error is damped.
+        let limit = 10f64.cos() + 10f64.sin() / 200.0;
+        assert!((end.state[0] - limit).abs() <= 1e-4);
+        end.rejected
+    };
+    let [i, pi, pid] = [Controller::I, Controller::PI, Controller::PID].map(&mut run);
+    println!("rejected: I {i}, PI {pi}, PID {pid}");
+    assert!(2 * pi <= i && pid <= i, "{i} {pi} {pid}");
+}
+
+#[test]
+fn a_first_step_can_be_given() {
+    let mut plan = Adaptive::new(1.0, 0.0, 1e-3).expect("a plan");
+    plan.first_step = Some(0.01);
+    let mut first = None;
+    let mut observer = |t: &[f64], _: &Points| {
+        if t[0] != 1.0 {
+            first.get_or_insert(t[0]);
+        }
+        std::ops::ControlFlow::Continue(())
+    };
+    let mut field = pendulum;
+    let solve = Solve::new(&PAIRS, &mut field).observed(&mut observer);
+    let end = solve.adaptive(&methods::DORMAND_PRINCE, starts(1), &plan);
+    assert_eq!(end.expect("valid").evaluations % 6, 1, "nothing is probed");
+    assert_eq!(first, Some(1.0 - 0.01));
+    plan.first_step = Some(0.0);
+    let solve = Solve::new(&PAIRS, &mut field);
+    assert!(
+        solve
+            .adaptive(&methods::DORMAND_PRINCE, starts(1), &plan)
+            .is_err()
+    );
+}
+
+#[test]
+fn blocks_change_no_answer() {
+    let plan = Adaptive::new(0.0, 3.0, 1e-6).expect("a plan");
+    let grid = TimeGrid::uniform(0.0, 3.0, 12).expect("a grid");
+    let times = [0.5, 1.75];
+    for block in [1, 7, 64, 1000] {
+        let mut field = pendulum;
+        let mut run = |chosen: bool, block: Option<usize>| {
+            let solve = Solve::new(&PAIRS, &mut field).save_at(&times);
+            let solve = match block {
+                Some(rows) => solve.in_blocks(rows),
+                None => solve,
+            };
+            let end = match chosen {
+                true => solve.adaptive(&methods::DOP853, starts(100), &plan),
+                false => solve.fixed(&methods::RK4, starts(100), &grid),
+            };
+            end.expect("a valid problem")
+        };
+        for chosen in [true, false] {
+            let (whole, parts) = (run(chosen, None), run(chosen, Some(block)));
+            assert_eq!(whole.outcome, parts.outcome);
+            assert_eq!((&whole.state, &whole.times), (&parts.state, &parts.times));
+            assert_eq!(
+                (&whole.saved, &whole.saved_count),
+                (&parts.saved, &parts.saved_count)
+            );
+            assert_eq!(
+                (whole.accepted, whole.rejected),
+                (parts.accepted, parts.rejected)
+            );
+            assert!(parts.evaluations <= whole.evaluations);
+        }
+    }
+    // A row that breaks down is named by its place in the whole batch.
+    let mut broken = |t: &[f64], y: &Points, dy: &mut Points| {
+        pendulum(t, y, dy);
+        for (y, dy) in y.chunks_exact(2).zip(dy.chunks_exact_mut(2)) {
+            dy[0] = if y[1] > 50.0 { f64::NAN } else { dy[0] };
+        }
+    };
+    let mut y0 = starts(30);
+    y0[2 * 17 + 1] = 100.0;
+    let solve = Solve::new(&PAIRS, &mut broken).in_blocks(8);
+    let end = solve
+        .fixed(&methods::RK4, y0, &grid)
+        .expect("a valid problem");
+    assert_eq!(end.outcome, Outcome::NonFinite { t: 0.0, sample: 17 });
+    assert_eq!((end.times[0], end.times[29]), (3.0, 0.0));
+}
