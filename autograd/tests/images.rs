@@ -221,6 +221,37 @@ fn the_block_is_its_formula() {
     assert_eq!(same.apply(&x, &e).to_vec(), x.to_vec());
 }
 
+/// The network by its parts: down, middle, up, with what was kept.
+#[test]
+fn the_network_is_its_parts() {
+    let net = tiny();
+    let (t, x) = (sample(&[3, 1], (0.0, 1.0), 1), normal(&[3, 8], 5));
+    let class = net.class.as_ref().expect("classes");
+    let e = t.matmul(&net.embedding.weight) + &net.embedding.bias;
+    let e = (e + class.table.slice(0, 2, 1)).silu();
+    let level = &net.levels[0];
+    let kept = level
+        .down
+        .apply(&net.stem.apply(&x.reshape(&[3, 1, 4, 2])), &e);
+    let h = net.middle.apply(&level.shrink.apply(&kept), &e);
+    assert_eq!(h.shape()[..], [3, 2, 2, 1]);
+    // Every place doubled along both axes, by naming the places.
+    let places = |n: usize| Index::new((0..2 * n).map(|i| i / 2).collect());
+    let finer = h.index_select(2, &places(2)).index_select(3, &places(1));
+    let both = Tensor::concat(&[&level.grow.apply(&finer), &kept], 1);
+    let h = net.norm.apply(&level.up.apply(&both, &e)).silu();
+    let expected = net.head.apply(&h).reshape(&[3, 8]);
+    let found = net.velocity(&t, &x);
+    for (found, expected) in found.as_slice().iter().zip(expected.as_slice()) {
+        // The same operations but for one sum in another order, and what the
+        // normalisations make of it.
+        assert!(
+            (found - expected).abs() <= 1e-11,
+            "{found} against {expected}"
+        );
+    }
+}
+
 fn count<M: Tree<Cpu<f64>>>(model: &M) -> usize {
     model.leaves().iter().map(|leaf| leaf.shape().count()).sum()
 }

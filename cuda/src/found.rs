@@ -146,27 +146,16 @@ mod tests {
     #[test]
     fn usable_only_when_nothing_is_missing() {
         assert_eq!(all_there().usable(), Ok(()));
-        type Without = fn(&mut Found);
-        let lacking: [(Without, CudaUnavailable); 4] = [
-            (
-                |f| f.driver = Err(CudaUnavailable::NoDriver),
-                CudaUnavailable::NoDriver,
-            ),
-            (|f| f.devices = Ok(vec![]), CudaUnavailable::NoDevice),
-            (
-                |f| f.compiler = Err(CudaUnavailable::NoCompiler),
-                CudaUnavailable::NoCompiler,
-            ),
-            (
-                |f| f.cublas = Err(CudaUnavailable::NoCublas),
-                CudaUnavailable::NoCublas,
-            ),
-        ];
-        for (take_away, reason) in lacking {
+        let judge = |take_away: fn(&mut Found)| {
             let mut found = all_there();
             take_away(&mut found);
-            assert_eq!(found.usable(), Err(reason));
-        }
+            found.usable().expect_err("something is missing")
+        };
+        use CudaUnavailable::{NoCompiler, NoCublas, NoDevice, NoDriver};
+        assert_eq!(judge(|f| f.driver = Err(NoDriver)), NoDriver);
+        assert_eq!(judge(|f| f.devices = Ok(vec![])), NoDevice);
+        assert_eq!(judge(|f| f.compiler = Err(NoCompiler)), NoCompiler);
+        assert_eq!(judge(|f| f.cublas = Err(NoCublas)), NoCublas);
     }
 
     #[test]

@@ -18,15 +18,57 @@
 //!
 //! ## Reading order
 //! 1. `choice.rs`, `unavailable.rs`, `found.rs`: is there a GPU?
+//! 2. `device.rs`, `pool.rs`: memory and launches.
+//! 3. `source.rs`, `compile.rs`: from text to machine code.
+//! 4. `product.rs`, `graph.rs`: cuBLAS, and recorded work.
+//! 5. `kernels/`: each a `.cu` file to study, with the function that launches it.
 
 mod choice;
+#[cfg(feature = "cuda")]
+mod compile;
+#[cfg(feature = "cuda")]
+mod device;
+mod error;
 mod found;
+#[cfg(feature = "cuda")]
+mod graph;
+#[cfg(feature = "cuda")]
+mod kernels;
 #[cfg(feature = "cuda")]
 mod libraries;
 #[cfg(feature = "cuda")]
+mod pool;
+#[cfg(feature = "cuda")]
 mod probe;
+#[cfg(feature = "cuda")]
+mod product;
+mod source;
 mod unavailable;
 
 pub use choice::{DeviceChoice, UnknownDevice};
+#[cfg(feature = "cuda")]
+pub use compile::{Compiled, compile};
+#[cfg(feature = "cuda")]
+pub use device::{Argument, Buffer, Device, Element, Grid};
+pub use error::CudaError;
 pub use found::{DeviceFacts, Found, Version};
+#[cfg(feature = "cuda")]
+pub use graph::Graph;
+#[cfg(feature = "cuda")]
+pub use kernels::{
+    adamw::{Adamw, AdamwConfig},
+    dense::{Activation, Linear, LinearPull, LinearVersion, linear_silu, linear_silu_pull},
+    flow_batch::{FlowBatch, FlowSource, FlowStreams, FlowVersion, Law, Sequence, random},
+    matmul::{MatmulVersion, matmul_lesson},
+    places::{Places, ScatterVersion, gather, scatter_add},
+    reduce::{SumVersion, column_sums, sum, sum_axis},
+    softmax::{SoftmaxVersion, softmax},
+    sources,
+    unfold::{ImageWindows, convolve, fold, unfold},
+};
+#[cfg(feature = "cuda")]
+pub use pool::{Memory, PoolCounts};
+#[cfg(feature = "cuda")]
+pub use product::{Factor, Precision, matmul};
+pub use source::Source;
 pub use unavailable::CudaUnavailable;

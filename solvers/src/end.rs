@@ -42,7 +42,8 @@ pub struct End<S> {
     pub saved_count: Vec<usize>,
     /// The times of events, for each sample in the order they happened.
     pub events: Vec<Vec<f64>>,
-    /// Calls of the field, on whatever rows were active.
+    /// Calls of the field, on whatever rows were active; in blocks, the most
+    /// that a block took.
     pub evaluations: usize,
     /// Evaluations times rows, summed: the work.
     pub sample_evaluations: usize,
@@ -67,5 +68,28 @@ impl<S: Clone> End<S> {
             accepted: 0,
             rejected: 0,
         }
+    }
+
+    /// Takes in what happened to the rows from `first` on, but for states.
+    pub(crate) fn gather(&mut self, first: usize, part: Self) {
+        let rows = first..first + part.times.len();
+        self.times[rows.clone()].copy_from_slice(&part.times);
+        self.saved_count[rows.clone()].copy_from_slice(&part.saved_count);
+        self.events[rows].clone_from_slice(&part.events);
+        self.evaluations = self.evaluations.max(part.evaluations);
+        self.sample_evaluations += part.sample_evaluations;
+        self.accepted += part.accepted;
+        self.rejected += part.rejected;
+        self.outcome = match part.outcome {
+            Outcome::NonFinite { t, sample } => Outcome::NonFinite {
+                t,
+                sample: first + sample,
+            },
+            Outcome::StepUnderflow { t, sample } => Outcome::StepUnderflow {
+                t,
+                sample: first + sample,
+            },
+            other => other,
+        };
     }
 }

@@ -54,6 +54,13 @@ impl<'a, S> Event<'a, S> {
     }
 }
 
+impl<S> Event<'_, S> {
+    /// The same, lent.
+    pub(crate) fn lend(&mut self) -> Event<'_, S> {
+        Event::new(&mut *self.function, self.crossing, self.then)
+    }
+}
+
 impl Crossing {
     /// Whether a step from `before` to `after` crosses. A zero belongs to the
     /// step that ends there.

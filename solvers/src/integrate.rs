@@ -27,7 +27,7 @@ pub(crate) enum Steps<'a> {
 
 impl Steps<'_> {
     /// Where the solve begins and ends.
-    fn ends(&self) -> (f64, f64) {
+    pub(crate) fn ends(&self) -> (f64, f64) {
         match self {
             Steps::Grid(nodes) => (nodes[0], nodes[nodes.len() - 1]),
             Steps::Chosen { plan, .. } => (plan.t0, plan.t1),
@@ -93,6 +93,11 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         let (t0, _) = steps.ends();
         let mut end = End::at_start(&y0, t0, count);
         end.saved = vec![y0.clone(); solve.save_at.len()];
+        // A grid needs no memory of errors.
+        let judged = match steps {
+            Steps::Grid(_) => 0,
+            Steps::Chosen { .. } => count,
+        };
         Run {
             method,
             steps,
@@ -104,15 +109,15 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
                 h: vec![0.0; count],
                 next: vec![t0; count],
                 y: y0,
-                history: vec![History::NEW; count],
+                history: vec![History::NEW; judged],
                 arrived: vec![false; count],
                 sign: vec![0.0; count],
             },
             verdict: Verdict {
-                error: vec![0.0; count],
-                third: vec![0.0; count],
+                error: vec![0.0; judged],
+                third: vec![0.0; judged],
                 accept: vec![true; count],
-                factor: vec![1.0; count],
+                factor: vec![1.0; judged],
             },
             within: None,
             end,
@@ -212,17 +217,30 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
     fn take_interval(&mut self, nodes: &[f64]) {
         let active = &mut self.active;
         let (from, to) = (nodes[self.interval], nodes[self.interval + 1]);
-        for i in 0..active.rows.len() {
-            if !active.arrived[i] {
-                (active.t[i], active.h[i], active.next[i]) = (from, to - from, to);
-            }
+        if !active.arrived.contains(&true) {
+            active.t.fill(from);
+            active.h.fill(to - from);
+            active.next.fill(to);
+            return;
+        }
+        for i in active.under_way() {
+            (active.t[i], active.h[i], active.next[i]) = (from, to - from, to);
         }
     }
 
     fn attempt(&mut self) {
         let active = &self.active;
         let problem = (self.solve.space, &mut *self.solve.field);
-        let from = (active.times(), &active.y);
+        let common = match self.steps {
+            Steps::Grid(_) => true,
+            Steps::Chosen { plan, .. } => plan.batch != Batch::PerSample,
+        };
+        // That all rows make the same step is said by a single entry.
+        let times = match common && !active.arrived.contains(&true) {
+            true => active.times_of(1),
+            false => active.times_of(active.rows.len()),
+        };
+        let from = (times, &active.y);
         let made = self.stages.attempt(problem, self.method, from);
         self.end.evaluations += made;
         self.end.sample_evaluations += made * active.rows.len();
@@ -240,10 +258,17 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
             Steps::Chosen { plan, estimator } => {
                 self.estimate(plan, estimator);
                 let (active, verdict) = (&mut self.active, &mut self.verdict);
+                // Rows that share their steps have the same factor: it is not
+                // computed again.
+                let mut last = (f64::NAN, History::NEW, 1.0);
                 for i in 0..active.rows.len() {
                     let (error, history) = (verdict.error[i], &mut active.history[i]);
                     verdict.accept[i] = error <= 1.0 && !active.arrived[i];
-                    verdict.factor[i] = plan.controller.factor(error, estimator.order(), history);
+                    if (last.0, last.1) != (error, *history) {
+                        let factor = plan.controller.factor(error, estimator.order(), history);
+                        last = (error, *history, factor);
+                    }
+                    verdict.factor[i] = last.2;
                     history.remember(error);
                 }
                 None
@@ -351,7 +376,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         let active = &self.active;
         if theta.iter().any(|theta| *theta < 1.0) {
             let problem = (self.solve.space, &mut *self.solve.field);
-            let from = (active.times(), &active.y);
+            let from = (active.times_of(active.rows.len()), &active.y);
             let made = self.stages.complete(problem, self.method, from);
             self.end.evaluations += made;
             self.end.sample_evaluations += made * active.rows.len();
@@ -464,18 +489,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         }
         self.end.accepted += moved;
         if let Steps::Grid(nodes) = self.steps {
-            for i in (0..active.rows.len()).filter(|&i| accept[i]) {
-                active.t[i] = active.next[i];
-                active.arrived[i] |= active.t[i].to_bits() == t1.to_bits();
-                active.h[i] = 0.0;
-            }
-            self.interval += 1;
-            if self.interval + 1 < nodes.len() {
-                self.take_interval(nodes);
-            }
-            for (accept, arrived) in self.verdict.accept.iter_mut().zip(&self.active.arrived) {
-                *accept = !arrived;
-            }
+            self.advance_on_grid(nodes);
             return None;
         }
         let mut failure = None;
@@ -505,6 +519,24 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         failure
     }
 
+    /// On a grid all rows under way move on together.
+    fn advance_on_grid(&mut self, nodes: &[f64]) {
+        let (active, accept) = (&mut self.active, &mut self.verdict.accept);
+        self.interval += 1;
+        active.t.copy_from_slice(&active.next);
+        active.h.fill(0.0);
+        if self.interval + 1 == nodes.len() {
+            active.arrived.fill(true);
+        } else {
+            if active.arrived.contains(&true) {
+                for (accept, arrived) in accept.iter_mut().zip(&active.arrived) {
+                    *accept = !arrived;
+                }
+            }
+            self.take_interval(nodes);
+        }
+    }
+
     /// Puts arrived rows aside, once half of the active ones have arrived.
     fn compact(&mut self) {
         let space = self.solve.space;
@@ -522,7 +554,10 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         let pick = |v: &[f64]| left.iter().map(|&i| v[i]).collect::<Vec<_>>();
         (active.t, active.h) = (pick(&active.t), pick(&active.h));
         (active.next, active.sign) = (pick(&active.next), pick(&active.sign));
-        active.history = left.iter().map(|&i| active.history[i]).collect();
+        active.history = left
+            .iter()
+            .filter_map(|&i| active.history.get(i).copied())
+            .collect();
         active.rows = left.iter().map(|&i| active.rows[i]).collect();
         active.arrived = vec![false; size];
         let verdict = &mut self.verdict;
@@ -572,11 +607,13 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
 }
 
 impl<S> Active<S> {
-    fn times(&self) -> Times<'_> {
+    /// The times of the first rows.
+    fn times_of(&self, rows: usize) -> Times<'_> {
+        let rows = rows.min(self.t.len());
         Times {
-            t: &self.t,
-            h: &self.h,
-            next: &self.next,
+            t: &self.t[..rows],
+            h: &self.h[..rows],
+            next: &self.next[..rows],
         }
     }
 

@@ -61,9 +61,10 @@ impl Norm {
     /// The quotient of one coordinate.
     #[inline]
     pub(crate) fn part(&self, (error, y0, y1): (f64, f64, f64)) -> f64 {
-        // `max` drops a NaN; a NaN in y must not vanish here.
+        // A comparison drops a NaN; a NaN in y must not vanish here.
         let poison = 0.0 * (y0 + y1);
-        let size = y0.abs().max(y1.abs()) + poison;
+        let (a, b) = (y0.abs(), y1.abs());
+        let size = (if a > b { a } else { b }) + poison;
         error / (self.tolerance.absolute + self.tolerance.relative * size)
     }
 }

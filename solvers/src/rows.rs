@@ -1,9 +1,8 @@
 //! **Rows**: batches of plain vectors, row after row in one buffer.
 //!
 //! A combination of stages is one pass over memory: every stage is read once
-//! and the result written once, with as many terms as the row of the tableau
-//! has, unrolled by the compiler. If all rows have the same step, the batch is
-//! one long vector; else short rows are unrolled too. Both ways compute
+//! and the result written once, eight numbers at a time, with as many terms as
+//! the row of the tableau has, unrolled by the compiler. Every way computes
 //! `y + h·(c₁k₁ + c₂k₂ + …)` in this order, so that a row has the same bits in
 //! any batch.
 
@@ -42,121 +41,192 @@ fn wide<F: NdFloat>(x: F) -> f64 {
     x.to_f64().expect("a float is a number")
 }
 
-/// The step of a row, and its coordinates.
+/// Coefficients and what they multiply.
 type Terms<'a, F> = &'a [(f64, &'a Vec<F>)];
 
-/// `out ← y + h·Σ c·k` with one step for all.
-fn pass<F: NdFloat, const J: usize>(out: &mut [F], y: &[F], h: F, terms: Terms<'_, F>) {
+/// As many numbers as are combined at once: the compiler keeps their sums in
+/// registers and unrolls the terms around them.
+const LANES: usize = 8;
+
+/// `out ← y + h·Σ c·k` on one chunk, with a step for each number.
+#[inline(always)]
+fn chunk<F: NdFloat, const J: usize>(
+    (out, y): (&mut [F; LANES], &[F; LANES]),
+    h: [F; LANES],
+    (c, k): ([F; J], [&[F; LANES]; J]),
+) {
+    let mut sum = [F::zero(); LANES];
+    for i in 0..LANES {
+        sum[i] = c[0] * k[0][i];
+    }
+    for j in 1..J {
+        for i in 0..LANES {
+            sum[i] += c[j] * k[j][i];
+        }
+    }
+    for i in 0..LANES {
+        out[i] = y[i] + h[i] * sum[i];
+    }
+}
+
+/// The same number by number, for what is left of chunks and for rows of odd
+/// lengths.
+#[inline(always)]
+fn single<F: NdFloat>(y: F, h: F, i: usize, terms: Terms<'_, F>) -> F {
+    let mut products = terms.iter().map(|(c, k)| cast::<F>(*c) * k[i]);
+    let first = products.next().unwrap_or(F::zero());
+    y + h * products.fold(first, |sum, x| sum + x)
+}
+
+/// With a known number of terms, and the step of each number from `step`,
+/// which is asked for the first of a chunk.
+#[inline(always)]
+fn pass<F: NdFloat, const J: usize>(
+    (out, y): (&mut [F], &[F]),
+    terms: Terms<'_, F>,
+    step: impl Fn(usize) -> [F; LANES],
+) {
+    let n = out.len();
+    let c: [F; J] = std::array::from_fn(|j| cast(terms[j].0));
+    let k: [&[[F; LANES]]; J] = std::array::from_fn(|j| terms[j].1[..n].as_chunks().0);
+    let (chunks, rest) = out.as_chunks_mut::<LANES>();
+    for (place, (out, y)) in chunks.iter_mut().zip(y.as_chunks().0).enumerate() {
+        let k = std::array::from_fn(|j| &k[j][place]);
+        chunk((out, y), step(LANES * place), (c, k));
+    }
+    let done = n - rest.len();
+    let last = step(done);
+    for (i, out) in rest.iter_mut().enumerate() {
+        *out = single(y[done + i], last[i], done + i, terms);
+    }
+}
+
+/// With one step for all. A function of its own, never inlined: so the compiler
+/// knows from its arguments that `out` overlaps nothing, and need not ask at
+/// run time, which it would give up doing for many terms.
+#[inline(never)]
+fn common<F: NdFloat, const J: usize>(out: &mut [F], y: &[F], h: F, c: [F; J], k: [&[F]; J]) {
     let n = out.len();
     let y = &y[..n];
-    let k: [&[F]; J] = std::array::from_fn(|j| &terms[j].1[..n]);
-    let c: [F; J] = std::array::from_fn(|j| cast(terms[j].0));
+    for k in k {
+        assert!(k.len() == n, "stages are as long as the state");
+    }
     for i in 0..n {
-        let mut sum = F::zero();
-        for j in 0..J {
-            sum = if j == 0 {
-                c[0] * k[0][i]
-            } else {
-                sum + c[j] * k[j][i]
-            };
+        let mut sum = c[0] * k[0][i];
+        for j in 1..J {
+            sum += c[j] * k[j][i];
         }
         out[i] = y[i] + h * sum;
     }
 }
 
-/// `out ← y + hᵣ·Σ c·k` for rows of `D` coordinates.
-fn short_rows<F: NdFloat, const D: usize, const J: usize>(
-    out: &mut [F],
-    y: &[F],
-    h: &[f64],
-    terms: Terms<'_, F>,
-) {
-    let n = h.len();
-    let out = &mut out.as_chunks_mut::<D>().0[..n];
-    let y = &y.as_chunks::<D>().0[..n];
-    let k: [&[[F; D]]; J] = std::array::from_fn(|j| &terms[j].1.as_chunks::<D>().0[..n]);
-    let c: [F; J] = std::array::from_fn(|j| cast(terms[j].0));
-    for r in 0..n {
-        let h = cast::<F>(h[r]);
-        for i in 0..D {
-            let mut sum = F::zero();
-            for j in 0..J {
-                sum = if j == 0 {
-                    c[0] * k[0][r][i]
-                } else {
-                    sum + c[j] * k[j][r][i]
-                };
-            }
-            out[r][i] = y[r][i] + h * sum;
-        }
-    }
-}
-
-/// With a known number of terms.
+/// `out ← y + hᵣ·Σ c·k` with `J` terms.
 fn combine<F: NdFloat, const J: usize>(
     dimension: usize,
     (out, y): (&mut [F], &[F]),
     h: &[f64],
     terms: Terms<'_, F>,
 ) {
-    let Some(&first) = h.first() else { return };
-    if h.iter().all(|h| h.to_bits() == first.to_bits()) {
-        return pass::<F, J>(out, y, cast(first), terms);
+    // The step of number i is that of row i/d; past the end there is none, and
+    // none is used.
+    let of = |row: usize| cast::<F>(h.get(row).copied().unwrap_or(0.0));
+    if let [h] = h {
+        let h = cast::<F>(*h);
+        let k: [&[F]; J] = std::array::from_fn(|j| &terms[j].1[..out.len()]);
+        let c: [F; J] = std::array::from_fn(|j| cast(terms[j].0));
+        return common::<F, J>(out, y, h, c, k);
     }
     match dimension {
-        1 => short_rows::<F, 1, J>(out, y, h, terms),
-        2 => short_rows::<F, 2, J>(out, y, h, terms),
-        3 => short_rows::<F, 3, J>(out, y, h, terms),
-        4 => short_rows::<F, 4, J>(out, y, h, terms),
+        1 => pass::<F, J>((out, y), terms, |i| std::array::from_fn(|l| of(i + l))),
+        2 => pass::<F, J>((out, y), terms, |i| {
+            let [a, b, c, d] = std::array::from_fn(|l| of(i / 2 + l));
+            [a, a, b, b, c, c, d, d]
+        }),
+        4 => pass::<F, J>((out, y), terms, |i| {
+            let [a, b] = [of(i / 4), of(i / 4 + 1)];
+            [a, a, a, a, b, b, b, b]
+        }),
+        d if d.is_multiple_of(LANES) => pass::<F, J>((out, y), terms, |i| [of(i / d); LANES]),
         d => {
-            for (r, &h) in h.iter().enumerate() {
-                let (from, to) = (r * d, (r + 1) * d);
-                let k: [&[F]; J] = std::array::from_fn(|j| &terms[j].1[from..to]);
-                let c: [F; J] = std::array::from_fn(|j| cast(terms[j].0));
-                let (y, out) = (&y[from..to], &mut out[from..to]);
-                let h = cast::<F>(h);
-                for i in 0..d {
-                    let mut sum = F::zero();
-                    for j in 0..J {
-                        sum = if j == 0 {
-                            c[0] * k[0][i]
-                        } else {
-                            sum + c[j] * k[j][i]
-                        };
-                    }
-                    out[i] = y[i] + h * sum;
-                }
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = single(y[i], of(i / d), i, terms);
             }
         }
     }
 }
 
-/// The norms of rows of `D` coordinates; `D` is the dimension or, if 0, it is
-/// not known to the compiler.
-fn norms<F: NdFloat, const D: usize>(
+/// The quotients of a chunk of numbers, whose root mean squares are the norms.
+#[inline(always)]
+fn quotients<F: NdFloat>(
+    from: usize,
+    (y0, y1): (&[F; LANES], &[F; LANES]),
+    h: [f64; LANES],
+    terms: Terms<'_, F>,
+    norm: &Norm,
+) -> [f64; LANES] {
+    let mut error = [0.0; LANES];
+    for (c, k) in terms {
+        let k: &[F; LANES] = k[from..].first_chunk().expect("as long as the state");
+        for i in 0..LANES {
+            error[i] += c * wide(k[i]);
+        }
+    }
+    std::array::from_fn(|i| norm.part((h[i] * error[i], wide(y0[i]), wide(y1[i]))))
+}
+
+/// The norm of one row, number by number.
+fn row_norm<F: NdFloat>(
+    (from, d): (usize, usize),
+    (y0, y1): (&[F], &[F]),
+    h: f64,
+    terms: Terms<'_, F>,
+    norm: &Norm,
+) -> f64 {
+    norm.of((from..from + d).map(|i| {
+        let error: f64 = terms.iter().map(|(c, k)| c * wide(k[i])).sum();
+        (h * error, wide(y0[i]), wide(y1[i]))
+    }))
+}
+
+/// The norms of rows of `D` coordinates, `R` of them in a chunk.
+fn norms<F: NdFloat, const D: usize, const R: usize>(
     out: &mut [f64],
-    dimension: usize,
     (y0, y1): (&[F], &[F]),
     h: &[f64],
     terms: Terms<'_, F>,
     norm: &Norm,
 ) {
-    let d = if D == 0 { dimension } else { D };
-    let count = norm.counted(d);
-    for (r, (out, &h)) in out.iter_mut().zip(h).enumerate() {
-        let (from, to) = (r * d, (r + 1) * d);
-        let (y0, y1) = (&y0[from..to], &y1[from..to]);
-        let quotient = |i: usize| {
-            let products = terms.iter().map(|(c, k)| c * wide(k[from + i]));
-            norm.part((h * products.sum::<f64>(), wide(y0[i]), wide(y1[i])))
-        };
-        *out = match norm.mean {
-            Mean::RootMeanSquare => {
-                let squares: f64 = (0..count).map(|i| quotient(i).powi(2)).sum();
-                (squares / count as f64).sqrt() // As `Norm::of`.
-            }
-            Mean::Largest => (0..count).map(quotient).fold(0.0, larger),
-        };
+    let (chunks, rest) = out.as_chunks_mut::<R>();
+    let done = chunks.len() * R;
+    let between = y0.as_chunks().0.iter().zip(y1.as_chunks().0);
+    for (place, (out, (y0, y1))) in chunks.iter_mut().zip(between).enumerate() {
+        let h: [f64; LANES] = std::array::from_fn(|i| h[place * R + i / D]);
+        let q = quotients(place * LANES, (y0, y1), h, terms, norm);
+        for (r, out) in out.iter_mut().enumerate() {
+            let row = &q[r * D..(r + 1) * D];
+            *out = match norm.mean {
+                Mean::RootMeanSquare => {
+                    (row.iter().map(|q| q * q).sum::<f64>() / D as f64).sqrt() // As `Norm::of`.
+                }
+                Mean::Largest => row.iter().copied().fold(0.0, larger),
+            };
+        }
+    }
+    for (i, out) in rest.iter_mut().enumerate() {
+        let row = done + i;
+        *out = row_norm((row * D, D), (y0, y1), h[row], terms, norm);
+    }
+}
+
+/// Rows of known length, chosen without a branch.
+fn choose_rows<F: NdFloat, const D: usize>(a: &mut [F], b: &[F], choose_b: &[bool]) {
+    let rows = a
+        .as_chunks_mut::<D>()
+        .0
+        .iter_mut()
+        .zip(b.as_chunks::<D>().0);
+    for ((a, b), &take) in rows.zip(choose_b) {
+        *a = if take { *b } else { *a };
     }
 }
 
@@ -186,9 +256,8 @@ impl<F: NdFloat> Space for Rows<F> {
             12 => combine::<F, 12>(d, to, h, terms),
             _ => {
                 for (i, out) in to.0.iter_mut().enumerate() {
-                    let sum = terms.iter().map(|(c, k)| cast::<F>(*c) * k[i]);
-                    let sum = sum.fold(F::zero(), |sum, x| sum + x);
-                    *out = y[i] + cast::<F>(h[i / d]) * sum;
+                    let h = if h.len() == 1 { h[0] } else { h[i / d] };
+                    *out = single(y[i], cast(h), i, terms);
                 }
             }
         }
@@ -204,9 +273,15 @@ impl<F: NdFloat> Space for Rows<F> {
     ) {
         let (d, between) = (self.dimension, (&y0[..], &y1[..]));
         match d {
-            1 => norms::<F, 1>(out, d, between, h, terms, norm),
-            2 => norms::<F, 2>(out, d, between, h, terms, norm),
-            _ => norms::<F, 0>(out, d, between, h, terms, norm),
+            // All coordinates count.
+            1 if norm.counted(1) == 1 => norms::<F, 1, 8>(out, between, h, terms, norm),
+            2 if norm.counted(2) == 2 => norms::<F, 2, 4>(out, between, h, terms, norm),
+            4 if norm.counted(4) == 4 => norms::<F, 4, 2>(out, between, h, terms, norm),
+            _ => {
+                for (row, (out, &h)) in out.iter_mut().zip(h).enumerate() {
+                    *out = row_norm((row * d, d), between, h, terms, norm);
+                }
+            }
         }
     }
 
@@ -234,12 +309,17 @@ impl<F: NdFloat> Space for Rows<F> {
     }
 
     fn choose(&self, a: &mut Vec<F>, b: &Vec<F>, choose_b: &[bool]) {
-        let rows = a
-            .chunks_exact_mut(self.dimension)
-            .zip(b.chunks_exact(self.dimension));
-        for ((a, b), &take) in rows.zip(choose_b) {
-            if take {
-                a.copy_from_slice(b);
+        match self.dimension {
+            1 => choose_rows::<F, 1>(a, b, choose_b),
+            2 => choose_rows::<F, 2>(a, b, choose_b),
+            4 => choose_rows::<F, 4>(a, b, choose_b),
+            d => {
+                let rows = a.chunks_exact_mut(d).zip(b.chunks_exact(d));
+                for ((a, b), &take) in rows.zip(choose_b) {
+                    if take {
+                        a.copy_from_slice(b);
+                    }
+                }
             }
         }
     }

@@ -15,8 +15,9 @@ pub trait Space {
     /// The number of samples.
     fn rows(&self, y: &Self::State) -> usize;
 
-    /// `out ← y + hᵣ·Σ c·k`, with `h[r]` the step of row `r`. `out` has the
-    /// shape of `y` and may hold anything.
+    /// `out ← y + hᵣ·Σ c·k`, with `h[r]` the step of row `r`, or with one step
+    /// for all rows if `h` has length 1. `out` has the shape of `y` and may hold
+    /// anything.
     fn combine(
         &self,
         out: &mut Self::State,

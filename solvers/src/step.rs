@@ -4,7 +4,7 @@ use crate::dense::weight;
 use crate::method::{Method, Terms};
 use crate::space::{Field, Space};
 
-/// The times of a step, row by row.
+/// The times of a step, row by row, or one for all rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Times<'a> {
     /// Where it begins.
@@ -173,15 +173,21 @@ impl<S: Clone> Stages<S> {
 /// The times of a node. A node rounded past the end of the step is moved back,
 /// and the end itself is met in bits.
 pub(crate) fn node(out: &mut [f64], times: Times<'_>, c: f64) {
+    let at = |t: f64, h: f64, next: f64| {
+        let inside = t + c * h;
+        let past = if h > 0.0 {
+            inside > next
+        } else {
+            inside < next
+        };
+        if past || c == 1.0 { next } else { inside }
+    };
+    if let (&[t], &[h], &[next]) = (times.t, times.h, times.next) {
+        return out.fill(at(t, h, next));
+    }
     let steps = times.t.iter().zip(times.h).zip(times.next);
     for (out, ((&t, &h), &next)) in out.iter_mut().zip(steps) {
-        let inside = t + c * h;
-        let inside = if h > 0.0 {
-            inside.min(next)
-        } else {
-            inside.max(next)
-        };
-        *out = if c == 1.0 { next } else { inside };
+        *out = at(t, h, next);
     }
 }
 

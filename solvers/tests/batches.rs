@@ -181,3 +181,54 @@ fn a_first_step_can_be_given() {
             .is_err()
     );
 }
+
+#[test]
+fn blocks_change_no_answer() {
+    let plan = Adaptive::new(0.0, 3.0, 1e-6).expect("a plan");
+    let grid = TimeGrid::uniform(0.0, 3.0, 12).expect("a grid");
+    let times = [0.5, 1.75];
+    for block in [1, 7, 64, 1000] {
+        let mut field = pendulum;
+        let mut run = |chosen: bool, block: Option<usize>| {
+            let solve = Solve::new(&PAIRS, &mut field).save_at(&times);
+            let solve = match block {
+                Some(rows) => solve.in_blocks(rows),
+                None => solve,
+            };
+            let end = match chosen {
+                true => solve.adaptive(&methods::DOP853, starts(100), &plan),
+                false => solve.fixed(&methods::RK4, starts(100), &grid),
+            };
+            end.expect("a valid problem")
+        };
+        for chosen in [true, false] {
+            let (whole, parts) = (run(chosen, None), run(chosen, Some(block)));
+            assert_eq!(whole.outcome, parts.outcome);
+            assert_eq!((&whole.state, &whole.times), (&parts.state, &parts.times));
+            assert_eq!(
+                (&whole.saved, &whole.saved_count),
+                (&parts.saved, &parts.saved_count)
+            );
+            assert_eq!(
+                (whole.accepted, whole.rejected),
+                (parts.accepted, parts.rejected)
+            );
+            assert!(parts.evaluations <= whole.evaluations);
+        }
+    }
+    // A row that breaks down is named by its place in the whole batch.
+    let mut broken = |t: &[f64], y: &Points, dy: &mut Points| {
+        pendulum(t, y, dy);
+        for (y, dy) in y.chunks_exact(2).zip(dy.chunks_exact_mut(2)) {
+            dy[0] = if y[1] > 50.0 { f64::NAN } else { dy[0] };
+        }
+    };
+    let mut y0 = starts(30);
+    y0[2 * 17 + 1] = 100.0;
+    let solve = Solve::new(&PAIRS, &mut broken).in_blocks(8);
+    let end = solve
+        .fixed(&methods::RK4, y0, &grid)
+        .expect("a valid problem");
+    assert_eq!(end.outcome, Outcome::NonFinite { t: 0.0, sample: 17 });
+    assert_eq!((end.times[0], end.times[29]), (3.0, 0.0));
+}

@@ -81,7 +81,7 @@ fn interval(slope: impl Fn(u64) -> f64) -> (f64, f64) {
 /// Between root mean squares of the error at the end.
 fn strong(kind: Kind) -> (f64, f64) {
     let error = |seed: u64, steps: usize| {
-        let (found, exact) = ends(kind, seed, 500, steps);
+        let (found, exact) = ends(kind, seed, 1000, steps);
         let squares = found.iter().zip(&exact).map(|(a, b)| (a - b).powi(2));
         squares.sum::<f64>().sqrt()
     };

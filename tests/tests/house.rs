@@ -23,6 +23,7 @@ fn edges(metadata: &Metadata) -> BTreeSet<(String, String)> {
 fn forbidden(edges: &BTreeSet<(String, String)>) -> Vec<String> {
     let allowed = |from: &str, to: &str| match from {
         "autograd" => to == "cuda",
+        "cuda" => to == "cuda-emulator",
         "fm" => ["autograd", "cuda", "solvers"].contains(&to),
         "tests" | "benches" => !["tests", "benches"].contains(&to),
         _ => false,

@@ -36,24 +36,43 @@ impl Jacobian {
         }
     }
 
-    /// The worst relative error of the forward derivative over all columns.
-    pub(super) fn forward_error<P: Program>(&self, program: &P, at: &Vec<Plain>) -> f64 {
+    /// The relative errors of the forward derivative, a column at a time.
+    pub(super) fn forward_errors<P: Program>(
+        &self,
+        program: &P,
+        at: &Vec<Plain>,
+    ) -> impl Iterator<Item = f64> {
         let columns = units(at).zip(&self.columns);
-        columns.fold(0.0, |worst, (e, measured)| {
+        columns.map(|(e, measured)| {
             let pushed = jvp(|x| program.run(x), at, &e).1.to_vec();
-            nan_max(worst, relative(&pushed, measured))
+            relative(&pushed, measured)
         })
     }
 
-    /// The worst relative error of the reverse derivative over all rows; `y`
-    /// is the value.
-    pub(super) fn reverse_error<P: Program>(&self, program: &P, at: &Vec<Plain>, y: &Plain) -> f64 {
+    /// The relative errors of the reverse derivative, a row at a time; `y` is
+    /// the value.
+    pub(super) fn reverse_errors<P: Program>(
+        &self,
+        program: &P,
+        at: &Vec<Plain>,
+        y: &Plain,
+    ) -> impl Iterator<Item = f64> {
         let rows = units(std::slice::from_ref(y)).enumerate();
-        rows.fold(0.0, |worst, (row, e)| {
+        rows.map(move |(row, e)| {
             let pulled = flat(&vjp_partial(|x| program.run(x), at, &e[0]).1);
             let measured: Vec<f64> = self.columns.iter().map(|c| c[row]).collect();
-            nan_max(worst, relative(&pulled, &measured))
+            relative(&pulled, &measured)
         })
+    }
+
+    /// The worst of [`forward_errors`](Self::forward_errors).
+    pub(super) fn forward_error<P: Program>(&self, program: &P, at: &Vec<Plain>) -> f64 {
+        self.forward_errors(program, at).fold(0.0, nan_max)
+    }
+
+    /// The worst of [`reverse_errors`](Self::reverse_errors).
+    pub(super) fn reverse_error<P: Program>(&self, program: &P, at: &Vec<Plain>, y: &Plain) -> f64 {
+        self.reverse_errors(program, at, y).fold(0.0, nan_max)
     }
 }
 

@@ -7,7 +7,7 @@
 //! derivative and adds its own rounding, with `u = 2⁻²⁴`:
 //!
 //! ```math
-//! e_y = |J|\,e_x + c\,u\,|y| + O(u^2) \tag{AD.40}
+//! e_y = |J|\,e_x + c\,u\,|y| + O(u^2) \tag{AD.80}
 //! ```
 //!
 //! (Wilkinson 1986, *Error analysis revisited*; Higham, *Accuracy and
@@ -175,7 +175,7 @@ impl Algebra for Rounded {
             Unary::Shift(c) => y.abs() + c.abs(),
             _ => y.clone(),
         };
-        Rounded::new(y, Some(inherited), 2.0 * ulps(op), &size) // (AD.40)
+        Rounded::new(y, Some(inherited), 2.0 * ulps(op), &size) // (AD.80)
     }
 
     fn binary(op: Binary, a: Self, b: Self) -> Self {
@@ -237,11 +237,18 @@ impl Algebra for Rounded {
         Rounded { value: mask, error }
     }
 
+    /// The largest moves no further than to the largest of the upper ends, or
+    /// of the lower.
     fn max_axis(x: &Self, axis: usize) -> Self {
-        Rounded {
-            value: Tensor(Cpu::max_axis(&x.value.0, axis)),
-            error: Tensor(Cpu::max_axis(&x.error.0, axis)),
-        }
+        let largest = |x: &Tensor<Cpu<f64>>| Tensor(Cpu::max_axis(&x.0, axis));
+        let value = largest(&x.value);
+        let up = largest(&(&x.value + &x.error)) - &value;
+        let down = &value - largest(&(&x.value - &x.error));
+        let error = up.maximum(&down);
+        // An infinite one stays where it is.
+        let still = error.ne(&error);
+        let error = Tensor::select(&still, &error.zeros_like(), &error);
+        Rounded { value, error }
     }
 
     fn select(mask: &Self, a: Self, b: Self) -> Self {
@@ -300,7 +307,7 @@ mod tests {
         assert!((product.error().item() - 30.0 * UNIT).abs() <= 1e-12);
     }
 
-    /// Verifies (AD.40).
+    /// Verifies (AD.80).
     ///
     /// In a program with cancellation the bound is passed by `f64` in the
     /// place of `f32` with a wide margin, and by `f32` within its limit; an

@@ -166,6 +166,30 @@ impl<F: Real> UNet<Cpu<F>> {
     }
 }
 
+impl<A: Algebra> Level<A> {
+    /// On the way down: what is kept for the way up.
+    #[track_caller]
+    #[must_use]
+    pub fn descend(&self, x: &Tensor<A>, e: &Tensor<A>) -> Tensor<A> {
+        self.down.apply(x, e)
+    }
+
+    /// What is kept, as the next level is given it: half the extents.
+    #[track_caller]
+    #[must_use]
+    pub fn coarser(&self, kept: &Tensor<A>) -> Tensor<A> {
+        self.shrink.apply(kept)
+    }
+
+    /// On the way up, from what the next level gave and what was kept.
+    #[track_caller]
+    #[must_use]
+    pub fn ascend(&self, below: &Tensor<A>, kept: &Tensor<A>, e: &Tensor<A>) -> Tensor<A> {
+        let finer = self.grow.apply(&below.upsample_nearest2d([2, 2]));
+        self.up.apply(&Tensor::concat(&[&finer, kept], 1), e)
+    }
+}
+
 impl<A: Algebra> UNet<A> {
     /// `v(t, x)` for times `t` of shape `[B, 1]` and images `x` of
     /// `[B, C·H·W]`; of no class, if the network has classes.
@@ -212,14 +236,13 @@ impl<A: Algebra> UNet<A> {
         let mut h = self.stem.apply(&x.reshape(&[shape[0], c, height, width]));
         let mut kept = Vec::new();
         for level in &self.levels {
-            h = level.down.apply(&h, &e);
-            kept.push(h.clone());
-            h = level.shrink.apply(&h);
+            let own = level.descend(&h, &e);
+            h = level.coarser(&own);
+            kept.push(own);
         }
         h = self.middle.apply(&h, &e);
         for (level, kept) in self.levels.iter().zip(&kept).rev() {
-            h = level.grow.apply(&h.upsample_nearest2d([2, 2]));
-            h = level.up.apply(&Tensor::concat(&[&h, kept], 1), &e);
+            h = level.ascend(&h, kept, &e);
         }
         self.head.apply(&self.norm.apply(&h).silu()).reshape(&shape)
     }

@@ -3,7 +3,8 @@
 //! determinants by cofactors.
 
 use super::{
-    Plain, agree, close, distance, double, held, holds_in_f32, panic_text, passes, plain, size,
+    Plain, agree, close, direction, distance, double, held, holds_in_f32, panic_text, passes,
+    plain, size,
 };
 use autograd::check::{Program, check, sample};
 use autograd::{
@@ -468,6 +469,18 @@ fn the_other_triangle_is_neither_read_nor_moved() {
     let mirrored = |a: &Plain| a.tril(0) + t(&a.tril(-1));
     let nan = plain(&[2, 2], &[4.0, f64::NAN, 2.0, 10.0]);
     assert_eq!(mirrored(&nan).cholesky().to_vec(), [2.0, 0.0, 1.0, 3.0]);
+}
+
+/// Above its diagonal the root is 0 whatever the matrix: a cotangent there, as
+/// the infinite one of `ln 0`, is left out and not multiplied by 0.
+#[test]
+fn a_cotangent_above_the_diagonal_is_left_out() {
+    let a = matrices();
+    let w = direction(&a, 0.9);
+    let (_, expected) = vjp(|a: &Tensor<Var<Cpu<f64>>>| a.cholesky(), &a, &w.tril(0));
+    let w = w.tril(0) + Plain::full(&[3, 3], f64::INFINITY).triu(1);
+    let (_, found) = vjp(|a: &Tensor<Var<Cpu<f64>>>| a.cholesky(), &a, &w);
+    assert_eq!(found.to_vec(), expected.to_vec());
 }
 
 /// A matrix without a root is NaN below its diagonal, alone in its stack, and

@@ -248,7 +248,8 @@ def positives(*shapes):
 
 
 def spread(*shape):
-    return [Array(shape, [mpf(0.5 * ((5 * k + 2) % 7) - 1.0) for k in range(math.prod(shape))])]
+    prime = 7 if math.prod(shape) <= 7 else 31
+    return [Array(shape, [mpf(0.5 * ((5 * k + 2) % prime) - 1.0) for k in range(math.prod(shape))])]
 
 
 def window(x, w, k, size=3, step=3, dilation=2):
@@ -348,6 +349,197 @@ array("norm_axis", positives((2, 3)), (3,), lambda x, j: mp.sqrt(sum(v * v for v
 array("logsumexp", reals((2, 3)), (2,), lambda x, i: logsumexp(row(x, i)))
 array("softmax", reals((2, 3)), (2, 3), lambda x, i, j: mp.exp(x[i, j]) / sum(mp.exp(v) for v in row(x, i)))
 array("log_softmax", reals((2, 3)), (2, 3), lambda x, i, j: x[i, j] - logsumexp(row(x, i)))
+
+
+def attention(q, k, v, t, e, seen=lambda t, s: True):
+    keys = [s for s in range(k.shape[0]) if seen(t, s)]
+    width = q.shape[1]
+    weights = [mp.exp(sum(q[t, d] * k[s, d] for d in range(width)) / mp.sqrt(width)) for s in keys]
+    return sum(w * v[s, e] for w, s in zip(weights, keys)) / sum(weights)
+
+
+def normal(numbers, x, centre=True):
+    """x among these numbers, normalised, with 1/4 under the root."""
+    m = mean(numbers) if centre else 0
+    return (x - m) / mp.sqrt(mean((y - m) ** 2 for y in numbers) + mpf(0.25))
+
+
+def group(x, b, c):
+    return [x[b, d, p] for d in range(c // 2 * 2, c // 2 * 2 + 2) for p in range(3)]
+
+
+def huber(e):
+    return e * e / 2 if abs(e) <= 1 else abs(e) - mpf(0.5)
+
+
+def differences(x, y):
+    """Of the first and an eighth of the second."""
+    return [a - b / 8 for a, b in zip(x.numbers, y.numbers)]
+
+
+def beside_zero(*shape):
+    x, y = reals(shape, shape)
+    return [Array(shape, [mpf(single(v + (0.5 if v > 0 else -0.5))) for v in map(float, x.numbers)]), y]
+
+
+def on_both_sides():
+    x, y = reals((2, 3), (2, 3))
+    centres = [0.0, 2.5, -2.5, -2.0, 0.0, 2.0]
+    return [Array((2, 3), [mpf(single(0.25 * v + c)) for v, c in zip(map(float, x.numbers), centres)]), y]
+
+
+def definite(*second):
+    x, y = reals((3, 3), second)
+    x = Array((3, 3), [mpf(single(0.5 * v + (2.0 if p % 4 == 0 else 0.0))) for p, v in enumerate(map(float, x.numbers))])
+    return [x, y][: 1 + bool(second)]
+
+
+def symmetric(a):
+    return build((3, 3), lambda i, j: (a[i, j] + a[j, i]) / 2)
+
+
+def matrix(a):
+    return mp.matrix([[a[i, j] for j in range(a.shape[1])] for i in range(a.shape[0])])
+
+
+def triangle(a, lower):
+    return build((3, 3), lambda i, j: a[i, j] if (j <= i if lower else j >= i) else 0)
+
+
+array("tril", reals((2, 3, 4)), (2, 3, 4), lambda x, i, j, k: x[i, j, k] if k - j <= 1 else 0)
+array("triu", reals((2, 3, 4)), (2, 3, 4), lambda x, i, j, k: x[i, j, k] if k - j >= -1 else 0)
+array("einsum", reals((2, 3, 4), (4, 2)), (3, 2), lambda x, y, i, b: sum(x[b, i, j] * y[j, b] for j in range(4)))
+array("einsum, diagonal", reals((3, 3, 2), (2, 4)), (4,), lambda x, y, k: sum(x[i, i, j] * y[j, k] for i in range(3) for j in range(2)))
+array("softmax_where", reals((2, 3)), (2, 3), lambda x, i, j: mp.exp(x[i, j]) / sum(mp.exp(x[i, k]) for k in range(i + 1)) if j <= i else 0)
+array("attention", reals((2, 3), (4, 3), (4, 5)), (2, 5), attention)
+array("attention, causal", reals((3, 2), (4, 2), (4, 1)), (3, 1), lambda q, k, v, t, e: attention(q, k, v, t, e, lambda t, s: s <= t))
+array("layer_norm", reals((2, 3), (3,), (3,)), (2, 3), lambda x, g, b, i, j: g[j] * normal(row(x, i), x[i, j]) + b[j])
+array("rms_norm", reals((2, 3), (3,)), (2, 3), lambda x, g, i, j: g[j] * normal(row(x, i), x[i, j], centre=False))
+array("group_norm", reals((2, 4, 3), (4,), (4,)), (2, 4, 3), lambda x, g, b, i, c, p: g[c] * normal(group(x, i, c), x[i, c, p]) + b[c])
+array("mse", reals((2, 3), (2, 3)), (), lambda x, y: mean((a - b) ** 2 for a, b in zip(x.numbers, y.numbers)))
+array("mae", beside_zero(2, 3), (), lambda x, y: mean(map(abs, differences(x, y))))
+array("huber", on_both_sides(), (), lambda x, y: mean(map(huber, differences(x, y))))
+array("cross_entropy_rows", reals((2, 3)), (2,), lambda x, i: logsumexp(row(x, i)) - x[i, [2, 0][i]])
+array("cross_entropy", reals((2, 3)), (), lambda x: mean(logsumexp(row(x, i)) - x[i, [2, 0][i]] for i in range(2)))
+array("binary_cross_entropy", reals((2, 3), (2, 3)), (), lambda x, y: mean(b * softplus(-a) + (1 - b) * softplus(a) for a, b in zip(x.numbers, y.numbers)))
+array("solve_triangular", definite(3, 2), (3, 2), lambda a, b, i, j: (mp.inverse(matrix(triangle(a, True))) * matrix(b))[i, j])
+array("solve_triangular, upper", definite(3, 2), (3, 2), lambda a, b, i, j: (mp.inverse(matrix(triangle(a, False)).T) * matrix(b))[i, j])
+array("cholesky", definite(), (3, 3), lambda a, i, j: mp.cholesky(matrix(symmetric(a)))[i, j])
+array("solve_spd", definite(3, 2), (3, 2), lambda a, b, i, j: (mp.inverse(matrix(symmetric(a))) * matrix(b))[i, j])
+array("logdet", definite(), (), lambda a: mp.log(mp.det(matrix(symmetric(a)))))
+array("checkpoint", reals((2, 3)), (2, 3), lambda x, i, j: mp.exp(x[i, j]) / sum(mp.exp(v) for v in row(x, i)))
+
+
+def conv1d(x, w, b, n, o, i, stride=2, padding=1, dilation=2, groups=2):
+    each = w.shape[1]
+    first = o * groups // w.shape[0] * each
+    total = b[o]
+    for c in range(each):
+        for k in range(w.shape[2]):
+            at = i * stride - padding + k * dilation
+            if 0 <= at < x.shape[2]:
+                total += x[n, first + c, at] * w[o, c, k]
+    return total
+
+
+def conv2d(x, w, b, n, o, i, j):
+    """Strides 1 and 2, padding 1 and 0, dilations 2 and 1."""
+    total = b[o]
+    for c in range(w.shape[1]):
+        for k in range(w.shape[2]):
+            for m in range(w.shape[3]):
+                row, col = i - 1 + 2 * k, 2 * j + m
+                if 0 <= row < x.shape[2] and 0 <= col < x.shape[3]:
+                    total += x[n, c, row, col] * w[o, c, k, m]
+    return total
+
+
+def conv_transpose1d(y, w, b, n, c, h, stride=2, padding=1, dilation=2, groups=2):
+    each = w.shape[1]
+    total = b[c]
+    for o in range(w.shape[0]):
+        if o * groups // w.shape[0] == c // each:
+            for i in range(y.shape[2]):
+                for k in range(w.shape[2]):
+                    if i * stride - padding + k * dilation == h:
+                        total += y[n, o, i] * w[o, c % each, k]
+    return total
+
+
+def conv_transpose2d(y, w, b, n, c, row, col):
+    total = b[c]
+    for o in range(w.shape[0]):
+        for i in range(y.shape[2]):
+            for j in range(y.shape[3]):
+                for k in range(w.shape[2]):
+                    for m in range(w.shape[3]):
+                        if (i - 1 + 2 * k, 2 * j + m) == (row, col):
+                            total += y[n, o, i, j] * w[o, c, k, m]
+    return total
+
+
+def window1d(x, n, c, i):
+    """Three places from every second, one of padding."""
+    return [x[n, c, at] for at in range(2 * i - 1, 2 * i + 2) if 0 <= at < x.shape[2]]
+
+
+def window2d(x, n, c, i, j):
+    """Two by three places, strides 1 and 2, padding 1 and 0."""
+    rows = [r for r in (i - 1, i) if 0 <= r < x.shape[2]]
+    return [x[n, c, r, 2 * j + m] for r in rows for m in range(3)]
+
+
+def group2d(x, n, c):
+    channels = range(c // 2 * 2, c // 2 * 2 + 2)
+    return [x[n, d, i, j] for d in channels for i in range(x.shape[2]) for j in range(x.shape[3])]
+
+
+def learned(numbers, x):
+    """x among these numbers, normalised as the layers do."""
+    return (x - mean(numbers)) / mp.sqrt(variance(numbers) + mpf(1e-5))
+
+
+def same_conv(x, w, b):
+    """Three by three places, one of padding."""
+    def at(n, o, i, j):
+        total = b[o]
+        for c in range(w.shape[1]):
+            for k in range(3):
+                for m in range(3):
+                    row, col = i - 1 + k, j - 1 + m
+                    if 0 <= row < x.shape[2] and 0 <= col < x.shape[3]:
+                        total += x[n, c, row, col] * w[o, c, k, m]
+        return total
+    return build((x.shape[0], w.shape[0], *x.shape[2:]), at)
+
+
+def residual_block(x, e, scale1, shift1, w1, b1, v, c, scale2, shift2, w2, b2, ws, bs):
+    def normed(x, scale, shift):
+        return build(x.shape, lambda n, c, i, j: silu(scale[c] * learned(x.numbers, x[n, c, i, j]) + shift[c]))
+    h = same_conv(normed(x, scale1, shift1), w1, b1)
+    h = build(h.shape, lambda n, o, i, j: h[n, o, i, j] + affine(e, v, c, n, o))
+    h = same_conv(normed(h, scale2, shift2), w2, b2)
+    return build(h.shape, lambda n, o, i, j: h[n, o, i, j] + bs[o] + sum(ws[o, c, 0, 0] * x[n, c, i, j] for c in range(2)))
+
+
+IMAGE = reals((1, 2, 3, 5), (3, 2, 2, 3), (3,))
+array("conv1d", reals((2, 2, 7), (4, 1, 3), (4,)), (2, 4, 3), conv1d)
+array("conv2d", IMAGE, (1, 3, 3, 2), conv2d)
+array("conv_transpose1d", reals((2, 4, 3), (4, 1, 3), (2,)), (2, 2, 7), conv_transpose1d)
+array("conv_transpose2d", reals((1, 3, 3, 2), (3, 2, 2, 3), (2,)), (1, 2, 3, 6), conv_transpose2d)
+array("resize_nearest", reals((2, 3, 2)), (2, 5, 2), lambda x, i, j, k: x[i, j * 3 // 5, k])
+array("upsample_nearest1d", reals((2, 1, 3)), (2, 1, 6), lambda x, i, j, k: x[i, j, k // 2])
+array("upsample_nearest2d", reals((1, 2, 2, 3)), (1, 2, 6, 6), lambda x, n, c, i, j: x[n, c, i // 3, j // 2])
+array("avg_pool1d", reals((2, 3, 5)), (2, 3, 3), lambda x, n, c, i: sum(window1d(x, n, c, i)) / 3)
+array("avg_pool2d", reals((1, 2, 3, 5)), (1, 2, 4, 2), lambda x, n, c, i, j: sum(window2d(x, n, c, i, j)) / 6)
+array("max_pool1d", spread(1, 1, 7), (1, 1, 4), lambda x, n, c, i: max(window1d(x, n, c, i)))
+array("max_pool2d", spread(1, 2, 3, 5), (1, 2, 4, 2), lambda x, n, c, i, j: max(window2d(x, n, c, i, j)))
+array("Conv2d", IMAGE, (1, 3, 3, 2), conv2d)
+array("ClassEmbedding", reals((3, 2)), (4, 2), lambda x, i, j: x[ROWS[i], j])
+array("LayerNorm", reals((2, 3), (3,), (3,)), (2, 3), lambda x, g, b, i, j: g[j] * learned(row(x, i), x[i, j]) + b[j])
+array("GroupNorm", reals((1, 4, 2, 3), (4,), (4,)), (1, 4, 2, 3), lambda x, g, b, n, c, i, j: g[c] * learned(group2d(x, n, c), x[n, c, i, j]) + b[c])
+BLOCK = reals((1, 2, 2, 3), (1, 2), (2,), (2,), (3, 2, 3, 3), (3,), (2, 3), (3,), (3,), (3,), (3, 3, 3, 3), (3,), (3, 2, 1, 1), (3,))
+record("ResidualBlock", BLOCK, residual_block(*BLOCK))
 array("dense", reals((2, 3), (3, 4), (4,)), (2, 4), affine)
 array("dense, tanh", reals((2, 3), (3, 4), (4,)), (2, 4), lambda *a: tanh(affine(*a)))
 array("dense, silu", reals((2, 3), (3, 4), (4,)), (2, 4), lambda *a: silu(affine(*a)))

@@ -1,0 +1,127 @@
+//! **libcublas**: the functions for products of matrices, as `cublas_v2.h`
+//! declares them.
+
+#![allow(
+    unsafe_code,
+    non_snake_case,
+    reason = "the names and the calling convention are those of cuBLAS"
+)]
+
+use crate::gemm::{Gemm, Matrix};
+use crate::world::{Work, answer};
+use std::ffi::{c_int, c_uint};
+
+const SUCCESS: u32 = 0;
+const INVALID_VALUE: u32 = 7;
+const EXECUTION_FAILED: u32 = 13;
+
+/// A handle: its stream, and whether factors are rounded to TF32.
+#[derive(Debug, Default)]
+pub(crate) struct Handle {
+    stream: usize,
+    tf32: bool,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cublasGetProperty(which: c_uint, value: &mut c_int) -> u32 {
+    *value = match which {
+        0 => 13,
+        1 | 2 => 0,
+        _ => return INVALID_VALUE,
+    };
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cublasCreate_v2(handle: &mut *mut Handle) -> u32 {
+    *handle = Box::into_raw(Box::default());
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cublasDestroy_v2(handle: *mut Handle) -> u32 {
+    if handle.is_null() {
+        return INVALID_VALUE;
+    }
+    // SAFETY: made by `cublasCreate_v2`, and given up by the caller.
+    drop(unsafe { Box::from_raw(handle) });
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cublasSetStream_v2(handle: &mut Handle, stream: usize) -> u32 {
+    handle.stream = stream;
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cublasSetMathMode(handle: &mut Handle, mode: c_uint) -> u32 {
+    handle.tf32 = match mode {
+        0 => false,
+        3 => true,
+        _ => return INVALID_VALUE,
+    };
+    SUCCESS
+}
+
+/// The emulator needs no room of its own, but the caller's must be real.
+#[unsafe(no_mangle)]
+extern "C" fn cublasSetWorkspace_v2(_handle: &mut Handle, at: usize, bytes: usize) -> u32 {
+    match answer(|world| world.memory.holds(at, bytes).then_some(()).ok_or(1)) {
+        0 => SUCCESS,
+        _ => INVALID_VALUE,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cublasSgemmStridedBatched(
+    handle: &Handle,
+    transpose_a: c_uint,
+    transpose_b: c_uint,
+    m: c_int,
+    n: c_int,
+    k: c_int,
+    alpha: &f32,
+    a: usize,
+    leading_a: c_int,
+    stride_a: i64,
+    b: usize,
+    leading_b: c_int,
+    stride_b: i64,
+    beta: &f32,
+    c: usize,
+    leading_c: c_int,
+    stride_c: i64,
+    count: c_int,
+) -> u32 {
+    if [m, n, k, leading_a, leading_b, leading_c, count]
+        .iter()
+        .any(|&extent| extent < 0)
+        || [transpose_a, transpose_b].iter().any(|&t| t > 1)
+    {
+        return INVALID_VALUE;
+    }
+    let matrix = |at, leading: c_int, stride: i64, transpose| Matrix {
+        at,
+        leading: leading as usize,
+        stride: stride as usize,
+        transposed: transpose == 1,
+    };
+    let gemm = Gemm {
+        m: m as usize,
+        n: n as usize,
+        k: k as usize,
+        count: count as usize,
+        alpha: *alpha,
+        beta: *beta,
+        a: matrix(a, leading_a, stride_a, transpose_a),
+        b: matrix(b, leading_b, stride_b, transpose_b),
+        c: matrix(c, leading_c, stride_c, 0),
+        tf32: handle.tf32,
+    };
+    match answer(|world| world.submit(handle.stream, Work::Gemm(gemm))) {
+        0 => SUCCESS,
+        1 => INVALID_VALUE,
+        _ => EXECUTION_FAILED,
+    }
+}

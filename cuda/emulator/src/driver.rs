@@ -1,0 +1,416 @@
+//! **libcuda**: the driver's functions, as `cuda.h` declares them.
+//!
+//! Stricter than the hardware in three ways: allocation, synchronisation and
+//! host copies are errors while a stream records; a launch runs to its end
+//! before the call returns; and no event tells a time, so nothing can be
+//! benchmarked here.
+
+#![allow(
+    unsafe_code,
+    non_snake_case,
+    reason = "the names and the calling convention are those of the driver"
+)]
+
+use crate::module::{Module, library_of};
+use crate::run::Extents;
+use crate::world::answer::{
+    INVALID_DEVICE, INVALID_HANDLE, INVALID_IMAGE, INVALID_VALUE, NO_DEVICE, NOT_FOUND,
+    NOT_SUPPORTED, OUT_OF_MEMORY, SUCCESS,
+};
+use crate::world::{Stream, Work, World, answer, fault_text};
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ptr;
+use std::rc::Rc;
+
+/// What the device calls itself.
+const NAME: &CStr = c"emulated GPU (checks results, tells no times)";
+
+/// A number from the environment, for tests of what may be missing.
+fn setting(name: &str, usual: c_int) -> c_int {
+    let word = std::env::var(name).unwrap_or_default();
+    word.parse().unwrap_or(usual)
+}
+
+fn devices() -> c_int {
+    setting("CUDA_EMULATOR_DEVICES", 1)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuInit(_flags: c_uint) -> u32 {
+    match devices() {
+        0 => NO_DEVICE,
+        _ => SUCCESS,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDriverGetVersion(version: &mut c_int) -> u32 {
+    *version = setting("CUDA_EMULATOR_VERSION", 13_000);
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDeviceGetCount(count: &mut c_int) -> u32 {
+    *count = devices();
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDeviceGet(device: &mut c_int, ordinal: c_int) -> u32 {
+    if !(0..devices()).contains(&ordinal) {
+        return INVALID_DEVICE;
+    }
+    *device = ordinal;
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDeviceGetName(name: *mut c_char, length: c_int, _device: c_int) -> u32 {
+    let text = NAME.to_bytes_with_nul();
+    if (length as usize) < text.len() {
+        return INVALID_VALUE;
+    }
+    // SAFETY: the caller gives room for `length` bytes.
+    unsafe { ptr::copy_nonoverlapping(text.as_ptr().cast(), name, text.len()) };
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDeviceTotalMem_v2(bytes: &mut usize, _device: c_int) -> u32 {
+    *bytes = crate::memory::Memory::TOTAL;
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDeviceGetAttribute(value: &mut c_int, attribute: c_int, _device: c_int) -> u32 {
+    *value = match attribute {
+        1 => 1024,   // threads of a block
+        8 => 49_152, // bytes of shared memory of a block
+        10 => 32,    // lanes of a warp
+        16 => 4,     // multiprocessors
+        75 => 9,     // capability, major
+        76 => 0,     // capability, minor
+        115 => 1,    // pools of memory
+        _ => return INVALID_VALUE,
+    };
+    SUCCESS
+}
+
+thread_local! {
+    static CURRENT: Cell<usize> = const { Cell::new(0) };
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDevicePrimaryCtxRetain(context: &mut usize, device: c_int) -> u32 {
+    *context = device as usize + 1;
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDevicePrimaryCtxRelease_v2(_device: c_int) -> u32 {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuCtxGetCurrent(context: &mut usize) -> u32 {
+    *context = CURRENT.get();
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuCtxSetCurrent(context: usize) -> u32 {
+    CURRENT.set(context);
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuGetErrorName(error: u32, text: &mut *const c_char) -> u32 {
+    let name = match error {
+        SUCCESS => c"CUDA_SUCCESS",
+        INVALID_VALUE => c"CUDA_ERROR_INVALID_VALUE",
+        OUT_OF_MEMORY => c"CUDA_ERROR_OUT_OF_MEMORY",
+        NO_DEVICE => c"CUDA_ERROR_NO_DEVICE",
+        INVALID_DEVICE => c"CUDA_ERROR_INVALID_DEVICE",
+        INVALID_IMAGE => c"CUDA_ERROR_INVALID_IMAGE",
+        INVALID_HANDLE => c"CUDA_ERROR_INVALID_HANDLE",
+        NOT_FOUND => c"CUDA_ERROR_NOT_FOUND",
+        NOT_SUPPORTED => c"CUDA_ERROR_NOT_SUPPORTED",
+        700 => c"CUDA_ERROR_ILLEGAL_ADDRESS",
+        716 => c"CUDA_ERROR_MISALIGNED_ADDRESS",
+        719 => c"CUDA_ERROR_LAUNCH_FAILED",
+        900 => c"CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
+        901 => c"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
+        _ => return INVALID_VALUE,
+    };
+    *text = name.as_ptr();
+    SUCCESS
+}
+
+/// After a fault, its own account; else the name.
+#[unsafe(no_mangle)]
+extern "C" fn cuGetErrorString(error: u32, text: &mut *const c_char) -> u32 {
+    match fault_text(error) {
+        Some(account) => {
+            *text = account;
+            SUCCESS
+        }
+        None => cuGetErrorName(error, text),
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamCreate(stream: &mut usize, _flags: c_uint) -> u32 {
+    answer(|world| {
+        *stream = world.handle();
+        world.streams.insert(*stream, Stream::default());
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamDestroy_v2(stream: usize) -> u32 {
+    answer(|world| {
+        let known = world.streams.remove(&stream);
+        known.map(|_| ()).ok_or(INVALID_HANDLE)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamSynchronize(_stream: usize) -> u32 {
+    answer(World::forbid_in_capture)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamBeginCapture_v2(stream: usize, _mode: c_uint) -> u32 {
+    answer(|world| world.begin_capture(stream))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamEndCapture(stream: usize, graph: &mut usize) -> u32 {
+    answer(|world| {
+        *graph = 0;
+        let works = world.end_capture(stream)?;
+        *graph = world.handle();
+        world.graphs.insert(*graph, Rc::new(works));
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuGraphInstantiateWithFlags(exec: &mut usize, graph: usize, _flags: u64) -> u32 {
+    answer(|world| {
+        let works = world.graphs.get(&graph).cloned().ok_or(INVALID_HANDLE)?;
+        *exec = world.handle();
+        world.graphs.insert(*exec, works);
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuGraphUpload(exec: usize, _stream: usize) -> u32 {
+    answer(|world| world.graphs.get(&exec).map(|_| ()).ok_or(INVALID_HANDLE))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuGraphLaunch(exec: usize, _stream: usize) -> u32 {
+    answer(|world| {
+        let works = world.graphs.get(&exec).cloned().ok_or(INVALID_HANDLE)?;
+        works.iter().try_for_each(|work| world.perform(work))
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuGraphExecDestroy(exec: usize) -> u32 {
+    cuGraphDestroy(exec)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuGraphDestroy(graph: usize) -> u32 {
+    answer(|world| {
+        world
+            .graphs
+            .remove(&graph)
+            .map(|_| ())
+            .ok_or(INVALID_HANDLE)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemAllocAsync(at: &mut usize, bytes: usize, _stream: usize) -> u32 {
+    answer(|world| {
+        world.forbid_in_capture()?;
+        if bytes == 0 {
+            return Err(INVALID_VALUE);
+        }
+        *at = world.memory.allocate(bytes).ok_or(OUT_OF_MEMORY)?;
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemFreeAsync(at: usize, _stream: usize) -> u32 {
+    answer(|world| {
+        world.forbid_in_capture()?;
+        world.memory.free(at).then_some(()).ok_or(INVALID_VALUE)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemGetInfo_v2(free: &mut usize, total: &mut usize) -> u32 {
+    answer(|world| {
+        *total = crate::memory::Memory::TOTAL;
+        *free = *total - world.memory.live();
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyHtoDAsync_v2(
+    to: usize,
+    from: *const u8,
+    bytes: usize,
+    _stream: usize,
+) -> u32 {
+    answer(|world| {
+        world.forbid_in_capture()?;
+        if !world.memory.holds(to, bytes) {
+            return Err(INVALID_VALUE);
+        }
+        // SAFETY: an allocation holds the target, the caller vouches for the source.
+        unsafe { ptr::copy_nonoverlapping(from, to as *mut u8, bytes) };
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut u8, from: usize, bytes: usize, _stream: usize) -> u32 {
+    answer(|world| {
+        world.forbid_in_capture()?;
+        if !world.memory.holds(from, bytes) {
+            return Err(INVALID_VALUE);
+        }
+        // SAFETY: an allocation holds the source, the caller vouches for the target.
+        unsafe { ptr::copy_nonoverlapping(from as *const u8, to, bytes) };
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemsetD8Async(at: usize, value: u8, bytes: usize, stream: usize) -> u32 {
+    answer(|world| world.submit(stream, Work::Fill { at, bytes, value }))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuModuleLoadData(module: &mut usize, image: *const c_char) -> u32 {
+    // SAFETY: what `nvrtcGetCUBIN` gave ends with a zero byte; machine code of
+    // a real compiler begins with "\x7fELF" and has one within a few bytes.
+    let image = unsafe { CStr::from_ptr(image) };
+    answer(|world| {
+        let library = library_of(image).ok_or(INVALID_IMAGE)?;
+        let loaded = Module::load(&library).ok_or(INVALID_IMAGE)?;
+        *module = world.handle();
+        world.modules.insert(*module, loaded);
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuModuleUnload(module: usize) -> u32 {
+    answer(|world| {
+        let known = world.modules.remove(&module);
+        known.map(|_| ()).ok_or(INVALID_HANDLE)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuModuleGetFunction(function: &mut usize, module: usize, name: *const c_char) -> u32 {
+    // SAFETY: the caller gives a string that ends with a zero byte.
+    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+    answer(|world| {
+        let module = world.modules.get_mut(&module).ok_or(INVALID_HANDLE)?;
+        let kernel = module.kernel(&name).ok_or(NOT_FOUND)?;
+        *function = world.handle();
+        world.functions.insert(*function, kernel);
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuLaunchKernel(
+    function: usize,
+    gx: c_uint,
+    gy: c_uint,
+    gz: c_uint,
+    bx: c_uint,
+    by: c_uint,
+    bz: c_uint,
+    dynamic_shared: c_uint,
+    stream: usize,
+    arguments: *const *const c_void,
+    _extra: *const *const c_void,
+) -> u32 {
+    answer(|world| {
+        let kernel = world.functions.get(&function).cloned();
+        let kernel = kernel.ok_or(INVALID_HANDLE)?;
+        let extents = Extents {
+            grid: [gx, gy, gz],
+            block: [bx, by, bz],
+        };
+        // Kernels here state the shared memory they need in their own text.
+        if !extents.allowed() || dynamic_shared != 0 {
+            return Err(INVALID_VALUE);
+        }
+        let copies = kernel.sizes().iter().enumerate().map(|(i, &bytes)| {
+            let mut copy = vec![0u128; bytes.div_ceil(16)];
+            // SAFETY: the caller gives a pointer for each argument of the kernel.
+            let from = unsafe { arguments.add(i).read() };
+            // SAFETY: and each points to a value of the argument's type.
+            unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), copy.as_mut_ptr().cast(), bytes) };
+            copy
+        });
+        let arguments = copies.collect();
+        let work = Work::Launch {
+            kernel,
+            extents,
+            arguments,
+        };
+        world.submit(stream, work)
+    })
+}
+
+/// Refused, and no other function of events exists: a program that times the
+/// emulator ends here.
+#[unsafe(no_mangle)]
+extern "C" fn cuEventCreate(_event: &mut usize, _flags: c_uint) -> u32 {
+    NOT_SUPPORTED
+}
+
+/// Where an argument of a kernel lies; beyond the last there is none.
+#[unsafe(no_mangle)]
+extern "C" fn cuFuncGetParamInfo(
+    function: usize,
+    number: usize,
+    offset: &mut usize,
+    size: &mut usize,
+) -> u32 {
+    answer(|world| {
+        let kernel = world.functions.get(&function).ok_or(INVALID_HANDLE)?;
+        *size = *kernel.sizes().get(number).ok_or(INVALID_VALUE)?;
+        // Each argument is aligned to its own size.
+        let before = kernel.sizes()[..=number].iter();
+        *offset = before.fold(0, |at: usize, &size| at.next_multiple_of(size) + size) - *size;
+        Ok(())
+    })
+}
+
+/// How many launches ran kernels whose text has this hash; not in `cuda.h`.
+#[unsafe(no_mangle)]
+extern "C" fn cuda_emulator_launches(hash: u64) -> u64 {
+    let mut count = 0;
+    let _ = answer(|world| {
+        count = world.ran.get(&hash).copied().unwrap_or(0);
+        Ok(())
+    });
+    count
+}

@@ -1,0 +1,47 @@
+//! # cuda_emulator: CUDA where there is no GPU, for tests
+//!
+//! One library answers as `libcuda`, `libnvrtc` and `libcublas`. It compiles
+//! the kernels' own text with `g++`, behind a short header that stands for
+//! what CUDA adds to C++, and runs each thread of a block as a fiber. So the
+//! whole path of a program is tested: looking for the libraries, compiling,
+//! copying, launching, recording graphs, freeing.
+//!
+//! | it catches | how |
+//! |---|---|
+//! | accesses outside an allocation | every access of a kernel is seen, and compared with bounds exact to the byte; a page that faults lies behind each allocation |
+//! | numbers never written | device and shared memory begin as NaN |
+//! | races inside a block and between blocks | each word remembers who read and wrote it, and what barriers have passed |
+//! | barriers that not all threads reach | the block cannot go on |
+//! | results that depend on the order of blocks and threads | `CUDA_EMULATOR_SEED` shuffles both |
+//! | allocation, synchronisation or host copies in a recorded graph | they are refused |
+//! | leaks and double frees | free memory is counted, unknown addresses are refused |
+//!
+//! It cannot tell times, and refuses to: no event knows how long anything
+//! took. It knows nothing of registers, of the rounding of the GPU's own
+//! transcendental functions, or of fused multiply-add.
+//!
+//! ## Reading order
+//! 1. `shim.h`: what CUDA adds to C++.
+//! 2. `fiber.rs`, `run.rs`: threads, and the barriers between them.
+//! 3. `memory.rs`: bounds and races.
+//! 4. `module.rs`, `gemm.rs`, `world.rs`: kernels, products, streams, graphs.
+//! 5. `driver.rs`, `nvrtc.rs`, `cublas.rs`: the functions programs call.
+//! 6. `install.rs`: how a test comes to use it.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod cublas;
+mod driver;
+mod fault;
+mod fiber;
+mod gemm;
+mod install;
+mod memory;
+mod module;
+mod nvrtc;
+mod run;
+mod shuffle;
+mod world;
+
+pub use install::{folder, install, launches};
+pub use module::hash;

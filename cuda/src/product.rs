@@ -1,0 +1,186 @@
+//! **Products of matrices** by cuBLAS.
+//!
+//! ```math
+//! C_b = \mathrm{op}(A_b)\,\mathrm{op}(B_b), \qquad C_b \in \mathbb R^{m\times n}
+//! ```
+//!
+//! cuBLAS is column-major, our matrices are row-major, and a matrix read the
+//! other way is its transpose. So `Cᵀ = op(B)ᵀ op(A)ᵀ` is what is asked of it:
+//! the factors change places and nothing is moved.
+//!
+//! One handle, one stream, and a workspace of our own (else cuBLAS would
+//! allocate while a graph is recorded). 2·m·n·k operations a product, and at
+//! least 4(mk + kn + mn) bytes.
+
+#![expect(unsafe_code, reason = "cuBLAS is a library in C")]
+
+use crate::device::{Buffer, Device};
+use crate::error::{CudaError, Doing};
+use crate::pool::Block;
+use cudarc::cublas::sys::{cublasHandle_t, cublasMath_t, cublasOperation_t};
+use cudarc::cublas::{result, sys};
+use std::ffi::{c_int, c_void};
+use std::sync::{Mutex, PoisonError};
+
+/// How factors are rounded before they are multiplied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Not at all; 24 bits.
+    #[default]
+    F32,
+    /// To 11 bits, for tensor cores; sums stay in single precision.
+    Tf32,
+}
+
+/// A matrix of a stack: transposed or as it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Factor<'a> {
+    /// The numbers of all matrices, row-major, one matrix behind the other.
+    pub numbers: &'a Buffer<f32>,
+    /// Whether each matrix is read transposed.
+    pub transposed: bool,
+}
+
+impl<'a> Factor<'a> {
+    /// Read as it stands.
+    #[must_use]
+    pub fn plain(numbers: &'a Buffer<f32>) -> Self {
+        Factor {
+            numbers,
+            transposed: false,
+        }
+    }
+
+    /// Read transposed.
+    #[must_use]
+    pub fn transposed(numbers: &'a Buffer<f32>) -> Self {
+        Factor {
+            numbers,
+            transposed: true,
+        }
+    }
+
+    fn operation(self) -> cublasOperation_t {
+        match self.transposed {
+            false => cublasOperation_t::CUBLAS_OP_N,
+            true => cublasOperation_t::CUBLAS_OP_T,
+        }
+    }
+}
+
+/// Bytes of cuBLAS's own room: what its documentation advises on Hopper.
+const WORKSPACE: usize = 32 << 20;
+
+/// cuBLAS for one device.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    handle: Mutex<Raw>,
+    _workspace: Block,
+}
+
+#[derive(Debug)]
+struct Raw(cublasHandle_t);
+
+// SAFETY: a handle may be used from any thread, by one at a time, which the
+// lock around it ensures.
+unsafe impl Send for Raw {}
+
+impl Handle {
+    pub(crate) fn new(device: &Device) -> Result<Self, CudaError> {
+        let workspace = device.block(WORKSPACE)?;
+        let handle = result::create_handle().doing("opening cuBLAS")?;
+        let stream = device.stream().cu_stream().cast();
+        // SAFETY: handle and stream were made on this device and live.
+        unsafe { result::set_stream(handle, stream) }.doing("giving cuBLAS a stream")?;
+        let room = workspace.address() as *mut c_void;
+        // SAFETY: the block is as long as said, and lives as long as the handle.
+        let answer = unsafe { sys::cublasSetWorkspace_v2(handle, room, WORKSPACE) };
+        answer.result().doing("giving cuBLAS room")?;
+        Ok(Handle {
+            handle: Mutex::new(Raw(handle)),
+            _workspace: workspace,
+        })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: made by `new`, destroyed once. A refusal leaks it.
+        let _ = unsafe { result::destroy_handle(handle.0) };
+    }
+}
+
+/// A stack of products, `C_b = op(A_b)·op(B_b)`, each `[m, k]·[k, n]`.
+///
+/// # Errors
+/// If the factors do not have as many numbers, or the library refuses.
+pub fn matmul(
+    a: Factor<'_>,
+    b: Factor<'_>,
+    count: usize,
+    [m, n, k]: [usize; 3],
+    precision: Precision,
+) -> Result<Buffer<f32>, CudaError> {
+    let device = a.numbers.device();
+    for (factor, rows, columns) in [(a, m, k), (b, k, n)] {
+        let expected = count * rows * columns;
+        if factor.numbers.len() != expected {
+            let given = format!("{} numbers", factor.numbers.len());
+            let expected = format!("{count} matrices of [{rows}, {columns}]");
+            return Err(CudaError::mismatch("matmul", given, expected));
+        }
+    }
+    // An empty sum is 0, and cuBLAS need not be asked.
+    if count * m * n * k == 0 {
+        return device.zeros(count * m * n);
+    }
+    let c = device.uninitialised(count * m * n)?;
+    for block in [a.numbers.block(), b.numbers.block(), c.block()] {
+        device.keep(block);
+    }
+    let extent = |n: usize| {
+        let of = "matmul";
+        c_int::try_from(n).map_err(|_| CudaError::mismatch(of, n, "extents below 2^31"))
+    };
+    // Elements from a row to the next, as the matrix lies in memory.
+    let leading = |factor: Factor<'_>, rows, columns| match factor.transposed {
+        false => columns,
+        true => rows,
+    };
+    let handle = device.product_handle()?.handle.lock();
+    let handle = handle.unwrap_or_else(PoisonError::into_inner).0;
+    let mode = match precision {
+        Precision::F32 => cublasMath_t::CUBLAS_DEFAULT_MATH,
+        Precision::Tf32 => cublasMath_t::CUBLAS_TF32_TENSOR_OP_MATH,
+    };
+    // SAFETY: the handle lives.
+    let answer = unsafe { sys::cublasSetMathMode(handle, mode) };
+    answer.result().doing("setting cuBLAS's precision")?;
+    let (one, zero) = (1.0, 0.0);
+    // SAFETY: the buffers were checked to hold the matrices.
+    let done = unsafe {
+        result::sgemm_strided_batched(
+            handle,
+            b.operation(),
+            a.operation(),
+            extent(n)?,
+            extent(m)?,
+            extent(k)?,
+            &raw const one,
+            b.numbers.address() as *const f32,
+            extent(leading(b, k, n))?,
+            (k * n) as i64,
+            a.numbers.address() as *const f32,
+            extent(leading(a, m, k))?,
+            (m * k) as i64,
+            &raw const zero,
+            c.address() as *mut f32,
+            extent(n)?,
+            (m * n) as i64,
+            extent(count)?,
+        )
+    };
+    done.doing("multiplying matrices")?;
+    Ok(c)
+}

@@ -1,0 +1,163 @@
+//! Every kernel compiled by NVRTC itself, for three generations of GPUs; no
+//! GPU is needed. The assembler's report is read: spills of registers to
+//! memory, and warnings, are failures.
+//!
+//! Skips with a printed reason where NVRTC is not installed; with
+//! `FLOWGRAD_NVRTC=required` in the environment that is a failure.
+
+use cuda::{CudaError, CudaUnavailable, Found, Source, compile, sources};
+use std::env;
+
+/// Ampere, Hopper, Blackwell.
+const ARCHITECTURES: [&str; 3] = ["sm_80", "sm_90", "sm_120"];
+
+/// Whether NVRTC is there.
+fn nvrtc() -> bool {
+    match Found::look().compiler {
+        Ok(version) => {
+            println!("NVRTC {version}");
+            true
+        }
+        Err(reason) => {
+            let required = env::var("FLOWGRAD_NVRTC").is_ok_and(|word| word == "required");
+            assert!(!required, "{reason}");
+            assert_eq!(reason, CudaUnavailable::NoCompiler);
+            println!("skipped: {reason}");
+            false
+        }
+    }
+}
+
+/// What the assembler says of one kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Usage {
+    kernel: String,
+    registers: u32,
+    stack: u32,
+    spilled: u32,
+}
+
+/// The number before a word.
+fn before(line: &str, word: &str) -> Option<u32> {
+    let (head, _) = line.split_once(word)?;
+    let digits = head
+        .trim_end()
+        .rsplit(|c: char| !c.is_ascii_digit())
+        .next()?;
+    digits.parse().ok()
+}
+
+/// Reads the assembler's report.
+fn usages(report: &str) -> Vec<Usage> {
+    let mut usages: Vec<Usage> = Vec::new();
+    for line in report.lines() {
+        if let Some((_, rest)) = line.split_once("Compiling entry function '") {
+            let kernel = rest.split('\'').next().unwrap_or_default().to_owned();
+            usages.push(Usage {
+                kernel,
+                ..Usage::default()
+            });
+        }
+        let Some(usage) = usages.last_mut() else {
+            continue;
+        };
+        if let Some(stack) = before(line, " bytes stack frame") {
+            usage.stack = stack;
+            let stores = before(line, " bytes spill stores");
+            let loads = before(line, " bytes spill loads");
+            usage.spilled = stores.zip(loads).map_or(u32::MAX, |(s, l)| s + l);
+        }
+        if let Some(registers) = before(line, " registers") {
+            usage.registers = registers;
+        }
+    }
+    usages
+}
+
+/// How many kernels a text declares.
+fn declared(source: &Source) -> usize {
+    source.text().matches("extern \"C\" __global__").count()
+}
+
+#[test]
+fn every_kernel_compiles_for_every_generation_without_spills() {
+    if !nvrtc() {
+        return;
+    }
+    println!(
+        "{:<22} {:>9} {:>10} {:>6} {:>8}",
+        "kernel", "", "registers", "stack", "spilled"
+    );
+    for source in sources() {
+        for architecture in ARCHITECTURES {
+            let compiled = compile(&source, architecture).unwrap_or_else(|e| panic!("{e}"));
+            assert!(compiled.cubin.starts_with(b"\x7fELF"), "machine code");
+            let report = &compiled.report;
+            assert!(!report.contains("warning"), "{report}");
+            let usages = usages(report);
+            assert_eq!(usages.len(), declared(&source), "{report}");
+            for usage in usages {
+                println!(
+                    "{:<22} {architecture:>9} {:>10} {:>6} {:>8}",
+                    usage.kernel, usage.registers, usage.stack, usage.spilled
+                );
+                assert!(usage.registers > 0, "the report was read: {report}");
+                assert_eq!(usage.spilled, 0, "{report}");
+            }
+        }
+    }
+}
+
+/// The control: a kernel that keeps more numbers than there are registers.
+#[test]
+fn a_planted_spill_is_seen() {
+    if !nvrtc() {
+        return;
+    }
+    let text = r#"
+extern "C" __global__ void __launch_bounds__(1024) crowded(float* x) {
+    float a[200];
+#pragma unroll
+    for (int i = 0; i < 200; i++) a[i] = x[i * 1024 + threadIdx.x];
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < 200; i++) x[(199 - i) * 1024 + threadIdx.x] = a[i] * a[(i * 7) % 200];
+}
+"#;
+    let source = Source::of("crowded", &[("crowded.cu", text)]);
+    let compiled = compile(&source, "sm_90").unwrap_or_else(|e| panic!("{e}"));
+    let usages = usages(&compiled.report);
+    assert_eq!(usages[0].kernel, "crowded");
+    assert!(usages[0].spilled > 0, "{}", compiled.report);
+}
+
+#[test]
+fn an_error_names_file_and_line() {
+    if !nvrtc() {
+        return;
+    }
+    let text = "extern \"C\" __global__ void wrong(float* x) {\n    x[0] = unknown;\n}\n";
+    let source = Source::of("wrong", &[("wrong.cu", text)]);
+    let error = compile(&source, "sm_90").expect_err("unknown is unknown");
+    assert!(matches!(error, CudaError::Compile { .. }));
+    assert!(error.to_string().contains("wrong.cu(2): error"), "{error}");
+}
+
+#[test]
+fn the_report_is_read_as_it_stands() {
+    let report = "\
+ptxas info    : 0 bytes gmem
+ptxas info    : Compiling entry function 'one' for 'sm_90'
+ptxas info    : Function properties for one
+    16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads
+ptxas info    : Used 32 registers, used 1 barriers, 1024 bytes smem
+";
+    let one = Usage {
+        kernel: "one".to_owned(),
+        registers: 32,
+        stack: 16,
+        spilled: 12,
+    };
+    assert_eq!(usages(report), [one]);
+    assert_eq!(usages(""), []);
+}

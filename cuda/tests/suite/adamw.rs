@@ -1,0 +1,104 @@
+//! AdamW and the moving average, against the same recursion on the host.
+
+use crate::oracle::{SIZES, bits, numbers};
+use crate::place::{device, device_with};
+use cuda::{Adamw, AdamwConfig, Memory};
+
+const CONFIG: AdamwConfig = AdamwConfig {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weight_decay: 0.03,
+    average_decay: 0.99,
+};
+
+/// The recursion in `f32`, with constants made in `f64` and rounded once:
+/// operation for operation what the kernel does.
+struct Host {
+    n: f64,
+    theta: Vec<f32>,
+    mean: Vec<f32>,
+    m: Vec<f32>,
+    v: Vec<f32>,
+}
+
+impl Host {
+    fn step(&mut self, g: &[f32], eta: f64) {
+        let c = CONFIG;
+        self.n += 1.0;
+        let n = self.n;
+        let root2 = (1.0 - c.beta2.powf(n)).sqrt();
+        let rate = (eta * root2 / (1.0 - c.beta1.powf(n))) as f32;
+        let (epsilon, keep) = (
+            (c.epsilon * root2) as f32,
+            (1.0 - eta * c.weight_decay) as f32,
+        );
+        let decay = c.average_decay.min((1.0 + n) / (10.0 + n));
+        let (b1, b2) = (c.beta1 as f32, c.beta2 as f32);
+        for (i, &g) in g.iter().enumerate() {
+            self.m[i] = b1 * self.m[i] + (1.0 - b1) * g;
+            self.v[i] = b2 * self.v[i] + (1.0 - b2) * g * g;
+            self.theta[i] = keep * self.theta[i] - rate * self.m[i] / (self.v[i].sqrt() + epsilon);
+            self.mean[i] = decay as f32 * self.mean[i] + (1.0 - decay) as f32 * self.theta[i];
+        }
+    }
+}
+
+#[test]
+fn twenty_steps_have_the_bits_of_the_host() {
+    let device = device();
+    for n in SIZES {
+        let theta = numbers(n, 1);
+        let mut host = Host {
+            n: 0.0,
+            mean: theta.clone(),
+            m: vec![0.0; n],
+            v: vec![0.0; n],
+            theta,
+        };
+        let mut adam = Adamw::new(&device, &host.theta, CONFIG, 0.01).expect("there is room");
+        for step in 0..20 {
+            let eta = if step < 10 { 0.01 } else { 0.002 };
+            if step == 10 {
+                adam.set_learning_rate(eta).expect("no fault");
+            }
+            let g = numbers(n, 100 + step);
+            let gradient = device.upload(&g).expect("there is room");
+            adam.step(&gradient).expect("no fault");
+            host.step(&g, eta);
+        }
+        let pairs = [
+            (&adam.parameters, &host.theta),
+            (&adam.average, &host.mean),
+            (&adam.first, &host.m),
+            (&adam.second, &host.v),
+        ];
+        for (found, expected) in pairs {
+            assert_eq!(
+                bits(&found.download().expect("no fault")),
+                bits(expected),
+                "{n}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_recorded_step_counts_by_itself() {
+    let device = device_with(Memory::Pooled);
+    let theta = numbers(100, 1);
+    let g = device.upload(&numbers(100, 2)).expect("there is room");
+    let open = || Adamw::new(&device, &theta, CONFIG, 0.01).expect("there is room");
+    let (mut eager, mut recorded) = (open(), open());
+    for _ in 0..50 {
+        eager.step(&g).expect("no fault");
+    }
+    let (graph, ()) = device
+        .record(|| recorded.step(&g))
+        .expect("it can be recorded");
+    for _ in 0..49 {
+        graph.replay().expect("no fault");
+    }
+    let end = |adam: &Adamw| bits(&adam.average.download().expect("no fault"));
+    assert_eq!(end(&eager), end(&recorded));
+}

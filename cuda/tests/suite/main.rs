@@ -1,0 +1,15 @@
+//! Everything that runs on a device, on the GPU if there is one, else on the
+//! emulated driver.
+
+mod adamw;
+mod convolution;
+mod dense;
+mod device;
+mod flow_batch;
+mod graph;
+mod oracle;
+mod place;
+mod places;
+mod product;
+mod reduce;
+mod softmax;
