@@ -6,13 +6,15 @@
 use crate::picture::{Axis, Picture};
 use solvers::{Adaptive, Rows, Solve, methods};
 
+type State = Vec<f64>;
+
 const MOON: f64 = 0.012_277_471;
 const EARTH: f64 = 1.0 - MOON;
 pub(crate) const START: [f64; 4] = [0.994, 0.0, 0.0, -2.001_585_106_379_082_5];
 pub(crate) const PERIOD: f64 = 17.065_216_560_157_96;
 
 /// Place and velocity of one satellite.
-pub(crate) fn field(_: &[f64], y: &Vec<f64>, dy: &mut Vec<f64>) {
+pub(crate) fn field(_: &[f64], y: &State, dy: &mut State) {
     let (to_earth, to_moon) = (y[0] + MOON, y[0] - EARTH);
     let d1 = (to_earth * to_earth + y[1] * y[1]).powf(1.5);
     let d2 = (to_moon * to_moon + y[1] * y[1]).powf(1.5);

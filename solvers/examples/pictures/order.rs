@@ -3,7 +3,9 @@
 use crate::picture::{Axis, Picture};
 use solvers::{Method, Rows, Solve, TimeGrid, methods};
 
-fn pendulum(t: &[f64], y: &Vec<f64>, dy: &mut Vec<f64>) {
+type State = Vec<f64>;
+
+fn pendulum(t: &[f64], y: &State, dy: &mut State) {
     (dy[0], dy[1]) = (y[1], -y[0].sin() - 0.2 * y[1] + 0.5 * t[0].cos());
 }
 
