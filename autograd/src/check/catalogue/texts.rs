@@ -8,13 +8,15 @@ use crate::checkpoint::checkpoint;
 use crate::cpu::Cpu;
 use crate::index::Index;
 use crate::nn::{
-    ClassEmbedding, Conv2d, Dense, GroupNorm, LayerNorm, Mlp, ResidualBlock, TimeFeatures,
+    ClassEmbedding, Conv2d, Dense, GroupNorm, LayerNorm, Mlp, ResidualBlock, ResidualMlp,
+    TimeFeatures,
 };
 use crate::operations::{Convolution, Pooling, Triangle};
 use crate::philox::Draw;
 use crate::pointwise::Unary;
 use crate::primitive::Primitive;
 use crate::real::Real;
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::tree::Tree;
 
@@ -244,6 +246,7 @@ texts! {
     LayerModel,  "LayerNorm",     Composite, [reals(&[&[2, 3], &[3], &[3]])],                |x| LayerNorm { scale: x[1].clone(), shift: x[2].clone() }.apply(&x[0]);
     GroupModel,  "GroupNorm",     Composite, [reals(&[&[1, 4, 2, 3], &[4], &[4]])],          |x| GroupNorm { scale: x[1].clone(), shift: x[2].clone(), groups: 2 }.apply(&x[0]);
     Block,       "ResidualBlock", Composite, [block_and_inputs()],                           |x| with_leaves(&block(), &x[2..]).apply(&x[0], &x[1]);
+    Residual,    "ResidualMlp",   Composite, [residual_and_inputs()],                        |x| with_leaves(&residual(), &x[2..]).velocity(&x[0], &x[1]);
 
     // The user's own.
     Custom,      "primitive",     Custom,    [reals(&[&[2, 3], &[3]])],                      |x| Tensor::primitive(&Outer, &[x[0].clone(), x[1].clone()]);
@@ -283,6 +286,22 @@ fn network_and_inputs() -> Vec<Plain> {
     let mut inputs = between(0.0, 1.0, &[&[3, 1]]);
     inputs.extend(reals(&[&[3, 2]]));
     inputs.extend(network().leaves());
+    inputs
+}
+
+fn residual() -> ResidualMlp<Cpu<f64>> {
+    let time = TimeFeatures::Plain;
+    ResidualMlp::new(2, 5, 1, 4, 2, time, Unary::Silu, Draw::seed(5))
+}
+
+/// All parameters away from where they begin, which is 0 for some.
+fn residual_and_inputs() -> Vec<Plain> {
+    let leaves = residual().leaves();
+    let mut shapes = vec![Shape::new(&[3, 1]), Shape::new(&[3, 2])];
+    shapes.extend(leaves.iter().map(Tensor::shape));
+    let shapes: Vec<&[usize]> = shapes.iter().map(|s| &s[..]).collect();
+    let mut inputs = between(-4.0, 4.0, &shapes[..2]);
+    inputs.extend(reals(&shapes[2..]));
     inputs
 }
 

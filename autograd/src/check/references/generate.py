@@ -560,6 +560,23 @@ def network(t, x, *parameters):
 
 PARAMETERS = reals((3, 1), (3, 2), (3, 5), (5,), (5, 4), (4,), (4, 2), (2,))
 record("Mlp", PARAMETERS, network(*PARAMETERS))
+
+
+def residual(t, x, w, b, scale, shift, wide, wide_b, narrow, narrow_b, last_scale, last_shift, last, last_b):
+    """A perceptron with one residual block."""
+    def normed(h, g, s):
+        return build(h.shape, lambda i, j: g[j] * learned(row(h, i), h[i, j]) + s[j])
+    first = build((3, 3), lambda i, j: [x[i, 0], x[i, 1], t[i, 0]][j])
+    h = build((3, 5), lambda i, j: affine(first, w, b, i, j))
+    n = normed(h, scale, shift)
+    a = build((3, 4), lambda i, j: silu(affine(n, wide, wide_b, i, j)))
+    h = build((3, 5), lambda i, j: h[i, j] + affine(a, narrow, narrow_b, i, j))
+    n = normed(h, last_scale, last_shift)
+    return build((3, 2), lambda i, j: affine(n, last, last_b, i, j))
+
+
+RESIDUAL = reals((3, 1), (3, 2), (3, 5), (5,), (5,), (5,), (5, 4), (4,), (4, 5), (5,), (5,), (5,), (5, 2), (2,))
+record("ResidualMlp", RESIDUAL, residual(*RESIDUAL))
 array("primitive", reals((2, 3), (3,)), (2, 3), lambda x, c, i, j: x[i, j] ** 2 * c[j])
 
 path = pathlib.Path(__file__).with_name("values.txt")
