@@ -15,6 +15,7 @@ use std::ffi::{CString, c_void};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 /// Answers of the driver, by their numbers in `cuda.h`.
 pub(crate) mod answer {
@@ -53,8 +54,10 @@ pub(crate) struct Stream {
 }
 
 /// What has been recorded; invalid after a call that no capture allows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Capture {
+    /// Who records.
+    thread: ThreadId,
     works: Vec<Work>,
     invalid: bool,
 }
@@ -116,12 +119,14 @@ impl World {
         self.handles << 4
     }
 
-    /// Whether some stream is recording. (The capture mode is thread-local or
-    /// global in every program we test, so allocation is an error then.)
+    /// Refuses a call of a thread that is recording, and ends its recording:
+    /// the mode of capture that is called thread-local. Others may go on.
     pub(crate) fn forbid_in_capture(&mut self) -> Result<(), u32> {
         let mut recording = false;
         for stream in self.streams.values_mut() {
-            if let Some(capture) = &mut stream.capture {
+            if let Some(capture) = &mut stream.capture
+                && capture.thread == thread::current().id()
+            {
                 capture.invalid = true;
                 recording = true;
             }
@@ -141,7 +146,11 @@ impl World {
         if stream.capture.is_some() {
             return Err(answer::CAPTURE_UNSUPPORTED);
         }
-        stream.capture = Some(Capture::default());
+        stream.capture = Some(Capture {
+            thread: thread::current().id(),
+            works: Vec::new(),
+            invalid: false,
+        });
         Ok(())
     }
 
@@ -216,5 +225,28 @@ impl World {
         eprintln!("{fault}");
         let text = CString::new(fault.to_string()).unwrap_or_default();
         self.fault = Some((fault.code(), text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_thread_that_records_is_held_to_it() {
+        let mut world = World::default();
+        world.streams.insert(1, Stream::default());
+        assert_eq!(world.forbid_in_capture(), Ok(()));
+        assert_eq!(world.begin_capture(1), Ok(()));
+        assert_eq!(world.begin_capture(1), Err(answer::CAPTURE_UNSUPPORTED));
+        let other = thread::spawn(move || {
+            let free = world.forbid_in_capture();
+            (world, free)
+        });
+        let (mut world, free) = other.join().expect("no panic");
+        assert_eq!(free, Ok(()), "another thread may allocate");
+        assert_eq!(world.forbid_in_capture(), Err(answer::CAPTURE_UNSUPPORTED));
+        let ended = world.end_capture(1).map(|works| works.len());
+        assert_eq!(ended, Err(answer::CAPTURE_INVALIDATED));
     }
 }
