@@ -75,15 +75,18 @@ fn steps_after_the_first_allocate_nothing() {
         assert_eq!(counts.len(), 51);
         assert_eq!(counts[1], counts[50], "{name} on a grid");
     }
-    let looks = counts(|observer| {
-        let solve = Solve::new(&space, &mut field).observed(observer);
-        let end = solve.adaptive(&methods::DORMAND_PRINCE, y0(), &plan);
-        end.expect("a valid problem");
-    });
-    // All rows are alike and arrive together: only the last attempt, which
-    // puts them aside, may allocate.
-    assert!(looks.len() > 5);
-    assert_eq!(looks[1], looks[looks.len() - 2], "adaptive");
+    let pairs = methods::ALL.iter().filter(|m| m.estimator.is_some());
+    for method in pairs {
+        let looks = counts(|observer| {
+            let solve = Solve::new(&space, &mut field).observed(observer);
+            let end = solve.adaptive(method, y0(), &plan);
+            end.expect("a valid problem");
+        });
+        // All rows are alike and arrive together: only the last attempt, which
+        // puts them aside, may allocate.
+        assert!(looks.len() > 4, "{}", method.name);
+        assert_eq!(looks[1], looks[looks.len() - 2], "{} adaptive", method.name);
+    }
     // The wrong twin, a field that allocates, is seen.
     let mut wasteful = |t: &[f64], y: &Batch, dy: &mut Batch| {
         let copy = y.clone();
