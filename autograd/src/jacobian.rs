@@ -97,14 +97,15 @@ where
     })
 }
 
-/// The Jacobian of a program by each of its inputs, `[m, nᵢ]`, forward where
-/// `n < m` and reverse where not, `n` being all numbers of the inputs
-/// together and `m` those of the result.
+/// The Jacobian of a program by each of its inputs, `[m, nᵢ]`: forward where
+/// `2n ≤ m`, reverse where not, `n` being all numbers of the inputs together
+/// and `m` those of the result.
 ///
-/// A forward derivative costs about as much as a sweep and takes an evaluation
-/// besides; so at `n = m`, where both make as many, reverse mode is the
-/// cheaper one, and a little beyond. The program is run once more to learn
-/// `m`.
+/// Counted in evaluations of the program: a column by forward mode takes one
+/// and a tangent beside it, 2; a row by reverse mode one sweep, 1, after one
+/// recording. So `2n` stands against `m + 1`. (On a network of 16 to 24 inputs
+/// and 64 points, a column took 1.8 times a row.) The program is run once more
+/// to learn `m`.
 #[track_caller]
 pub fn jacobian<A, P>(program: &P, inputs: &[Tensor<A>]) -> Vec<Tensor<A>>
 where
@@ -114,7 +115,7 @@ where
     let inputs = inputs.to_vec();
     let n: usize = inputs.iter().map(|x| x.shape().count()).sum();
     let m = program.run(&inputs).shape().count();
-    if n < m {
+    if 2 * n <= m {
         jacobian_forward(|x: &Vec<_>| program.run(x), &inputs)
     } else {
         jacobian_reverse(|x: &Vec<_>| program.run(x), &inputs)

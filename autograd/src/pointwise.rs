@@ -40,7 +40,7 @@ pub(crate) enum SlopeKind {
 /// Writes the enum, its list, the methods of [`Tensor`], and the dispatch from
 /// the formula sheet.
 macro_rules! formula_sheet {
-    ($( $(#[$doc:meta])* $name:ident $(($parameter:ident: $type:ty = $sample:expr))?, $method:ident, on $domain:expr, $kind:expr,
+    ($( $(#[$doc:meta])* $name:ident $(($parameter:ident: $type:ty = $sample:expr))?, $method:ident, on $domain:expr, ulps ($double:literal, $single:literal), $kind:expr,
         |$x:ident| $value:expr, |$sx:ident, $sy:ident| $slope:expr; )*) => {
         /// A function of one number, applied to each element.
         #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +66,13 @@ macro_rules! formula_sheet {
                 match self { $( Unary::$name $(($parameter))? => { $(let _ = $parameter;)? $domain } ),* }
             }
 
+            /// How far a value may be off in `f64` and in `f32`, in units of the
+            /// last place where it is normal. Reference values hold it to this.
+            #[must_use]
+            pub fn ulps(self) -> (f64, f64) {
+                match self { $( Unary::$name $(($parameter))? => { $(let _ = $parameter;)? ($double as f64, $single as f64) } ),* }
+            }
+
             pub(crate) fn slope_kind(self) -> SlopeKind {
                 use SlopeKind::{Formula, One, Zero};
                 match self { $( Unary::$name $(($parameter))? => { $(let _ = $parameter;)? $kind } ),* }
@@ -81,7 +88,10 @@ macro_rules! formula_sheet {
 
         /// Functions of one number, for each element.
         impl<A: Algebra> Tensor<A> {
-            $( $(#[$doc])* #[track_caller] #[must_use]
+            $( $(#[$doc])*
+            ///
+            #[doc = concat!("Within ", stringify!($double), " units of the last place in `f64`, ", stringify!($single), " in `f32`.")]
+            #[track_caller] #[must_use]
             pub fn $method(&self $(, $parameter: $type)?) -> Self { self.unary(Unary::$name $(($parameter))?) } )*
         }
 
@@ -121,116 +131,118 @@ pub(crate) trait UnaryVisitor {
 // Where the slope is constant its formula is never read; `x` stands there.
 #[rustfmt::skip]
 formula_sheet! {
-    // name              method       smooth on         slope     value                       slope, from x and y = f(x)
+    // name              method       smooth on         f64, f32         slope     value                       slope, from x and y = f(x)
     /// `x + c`.
-    Shift(c: f64 = 0.5), shift,       on (-2.0, 2.0),   One,      |x| x.plus(c),              |x, _y| x;
+    Shift(c: f64 = 0.5), shift,       on (-2.0, 2.0),   ulps (0.5, 1),   One,      |x| x.plus(c),              |x, _y| x;
 
     // Powers.
     /// `1/x`; ±∞ at ±0.
-    Recip,               recip,       on (0.5, 2.0),    Formula,  |x| x.recip(),              |_x, y| -y.square();
+    Recip,               recip,       on (0.5, 2.0),    ulps (0.5, 0.5), Formula,  |x| x.recip(),              |_x, y| -y.square();
     /// `x²`.
-    Square,              square,      on (-2.0, 2.0),   Formula,  |x| x.square(),             |x, _y| x.times(2.0);
+    Square,              square,      on (-2.0, 2.0),   ulps (0.5, 0.5), Formula,  |x| x.square(),             |x, _y| x.times(2.0);
     /// `√x`; NaN below 0, slope ∞ at 0.
-    Sqrt,                sqrt,        on (0.5, 2.0),    Formula,  |x| x.sqrt(),               |_x, y| y.recip().times(0.5);
+    Sqrt,                sqrt,        on (0.5, 2.0),    ulps (0.5, 0.5), Formula,  |x| x.sqrt(),               |_x, y| y.recip().times(0.5);
     /// `1/√x`; NaN below 0, ∞ at 0.
-    Rsqrt,               rsqrt,       on (0.5, 2.0),    Formula,  |x| x.sqrt().recip(),       |x, y| (y / x).times(-0.5);
+    Rsqrt,               rsqrt,       on (0.5, 2.0),    ulps (1, 1),     Formula,  |x| x.sqrt().recip(),       |x, y| (y / x).times(-0.5);
     /// `xⁿ` for a whole number `n`; 1 for `n = 0`, at 0 too.
-    Powi(n: i32 = 3),    powi,        on (0.5, 2.0),    exponent(f64::from(n)), |x| x.powi(n), |x, _y| x.powi(n.saturating_sub(1)).times(f64::from(n));
+    Powi(n: i32 = 3),    powi,        on (0.5, 2.0),    ulps (2, 2),     exponent(f64::from(n)), |x| x.powi(n), |x, _y| x.powi(n.saturating_sub(1)).times(f64::from(n));
     /// `xᶜ`; NaN for `x < 0` unless `c` is whole.
-    Powf(c: f64 = 2.5),  powf,        on (0.5, 2.0),    exponent(c), |x| x.powf(c),           |x, _y| x.powf(c - 1.0).times(c);
+    Powf(c: f64 = 2.5),  powf,        on (0.5, 2.0),    ulps (1, 1),     exponent(c), |x| x.powf(c),           |x, _y| x.powf(c - 1.0).times(c);
 
     // Exponential and logarithm.
     /// `eˣ`.
-    Exp,                 exp,         on (-2.0, 2.0),   Formula,  |x| x.exp(),                |_x, y| y;
+    Exp,                 exp,         on (-2.0, 2.0),   ulps (1, 1),     Formula,  |x| x.exp(),                |_x, y| y;
     /// `eˣ − 1`, without cancellation near 0.
-    ExpM1,               exp_m1,      on (-2.0, 2.0),   Formula,  |x| x.exp_m1(),             |x, _y| x.exp();
+    ExpM1,               exp_m1,      on (-2.0, 2.0),   ulps (1, 2),     Formula,  |x| x.exp_m1(),             |x, _y| x.exp();
     /// `ln x`; −∞ at 0, NaN below.
-    Ln,                  ln,          on (0.5, 2.0),    Formula,  |x| x.ln(),                 |x, _y| x.recip();
+    Ln,                  ln,          on (0.5, 2.0),    ulps (1, 1),     Formula,  |x| x.ln(),                 |x, _y| x.recip();
     /// `ln(1 + x)`, without cancellation near 0; −∞ at −1, NaN below.
-    Ln1p,                ln_1p,       on (-0.5, 2.0),   Formula,  |x| x.ln_1p(),              |x, _y| x.plus(1.0).recip();
+    Ln1p,                ln_1p,       on (-0.5, 2.0),   ulps (1, 2.5),   Formula,  |x| x.ln_1p(),              |x, _y| x.plus(1.0).recip();
 
     // Circular and hyperbolic functions, in radians.
     /// `sin x`.
-    Sin,                 sin,         on (-2.0, 2.0),   Formula,  |x| x.sin(),                |x, _y| x.cos();
+    Sin,                 sin,         on (-2.0, 2.0),   ulps (1, 1),     Formula,  |x| x.sin(),                |x, _y| x.cos();
     /// `cos x`.
-    Cos,                 cos,         on (-2.0, 2.0),   Formula,  |x| x.cos(),                |x, _y| -x.sin();
+    Cos,                 cos,         on (-2.0, 2.0),   ulps (1, 1),     Formula,  |x| x.cos(),                |x, _y| -x.sin();
     /// `tan x`.
-    Tan,                 tan,         on (-0.7, 0.7),   Formula,  |x| x.tan(),                |_x, y| y.square().plus(1.0);
+    Tan,                 tan,         on (-0.7, 0.7),   ulps (1, 1),     Formula,  |x| x.tan(),                |_x, y| y.square().plus(1.0);
     /// `arcsin x` in [−π/2, π/2]; NaN outside [−1, 1], slope ∞ at the ends.
-    Asin,                asin,        on (-0.5, 0.5),   Formula,  |x| x.asin(),               |x, _y| one_minus_square(x).sqrt().recip();
+    Asin,                asin,        on (-0.5, 0.5),   ulps (1, 1),     Formula,  |x| x.asin(),               |x, _y| one_minus_square(x).sqrt().recip();
     /// `arccos x` in [0, π]; NaN outside [−1, 1], slope −∞ at the ends.
-    Acos,                acos,        on (-0.5, 0.5),   Formula,  |x| x.acos(),               |x, _y| -one_minus_square(x).sqrt().recip();
+    Acos,                acos,        on (-0.5, 0.5),   ulps (1, 1),     Formula,  |x| x.acos(),               |x, _y| -one_minus_square(x).sqrt().recip();
     /// `arctan x` in [−π/2, π/2].
-    Atan,                atan,        on (-0.7, 0.7),   Formula,  |x| x.atan(),               |x, _y| x.square().plus(1.0).recip();
+    Atan,                atan,        on (-0.7, 0.7),   ulps (1, 1),     Formula,  |x| x.atan(),               |x, _y| x.square().plus(1.0).recip();
     /// `sinh x`.
-    Sinh,                sinh,        on (-2.0, 2.0),   Formula,  |x| x.sinh(),               |x, _y| x.cosh();
+    Sinh,                sinh,        on (-2.0, 2.0),   ulps (2, 1),     Formula,  |x| x.sinh(),               |x, _y| x.cosh();
     /// `cosh x`.
-    Cosh,                cosh,        on (-2.0, 2.0),   Formula,  |x| x.cosh(),               |x, _y| x.sinh();
+    Cosh,                cosh,        on (-2.0, 2.0),   ulps (2, 1),     Formula,  |x| x.cosh(),               |x, _y| x.sinh();
     /// `tanh x`.
-    Tanh,                tanh,        on (-0.8, 0.8),   Formula,  |x| x.tanh(),               |_x, y| one_minus_square(y);
+    Tanh,                tanh,        on (-0.8, 0.8),   ulps (2.5, 2.5), Formula,  |x| x.tanh(),               |_x, y| one_minus_square(y);
     /// `arsinh x`; its slope is written so that `x²` cannot overflow.
-    Asinh,               asinh,       on (-0.7, 0.7),   Formula,  |x| x.asinh(),              |x, _y| { let one = x.constant(1.0); x.hypot(one).recip() };
+    Asinh,               asinh,       on (-0.7, 0.7),   ulps (2, 1),     Formula,  |x| x.asinh(),              |x, _y| { let one = x.constant(1.0); x.hypot(one).recip() };
     /// `arcosh x`; NaN below 1, slope ∞ at 1.
-    Acosh,               acosh,       on (2.0, 3.0),    Formula,  |x| x.acosh(),              |x, _y| (x.clone().plus(-1.0).sqrt() * x.plus(1.0).sqrt()).recip();
+    Acosh,               acosh,       on (2.0, 3.0),    ulps (2, 1),     Formula,  |x| x.acosh(),              |x, _y| (x.clone().plus(-1.0).sqrt() * x.plus(1.0).sqrt()).recip();
     /// `artanh x`; ±∞ at ±1, NaN outside.
-    Atanh,               atanh,       on (-0.5, 0.5),   Formula,  |x| x.atanh(),              |x, _y| one_minus_square(x).recip();
+    Atanh,               atanh,       on (-0.5, 0.5),   ulps (2, 1),     Formula,  |x| x.atanh(),              |x, _y| one_minus_square(x).recip();
 
     // Rectifiers and sigmoids.
     /// `σ(x) = 1/(1 + e⁻ˣ)`; the slope `σ(x)·σ(−x)` does not cancel for large `x`.
-    Sigmoid,             sigmoid,     on (-2.0, 2.0),   Formula,  |x| x.sigmoid(),            |x, y| y * (-x).sigmoid();
+    Sigmoid,             sigmoid,     on (-2.0, 2.0),   ulps (2, 2.5),   Formula,  |x| x.sigmoid(),            |x, y| y * (-x).sigmoid();
     /// `ln σ(x) = −ln(1 + e⁻ˣ)`, without overflow.
-    LogSigmoid,          log_sigmoid, on (-2.0, 2.0),   Formula,  |x| -(-x).softplus(),       |x, _y| (-x).sigmoid();
+    LogSigmoid,          log_sigmoid, on (-2.0, 2.0),   ulps (2, 4),     Formula,  |x| -(-x).softplus(),       |x, _y| (-x).sigmoid();
     /// `ln(1 + eˣ)`, computed as `max(x, 0) + ln(1 + e^{−|x|})`.
-    Softplus,            softplus,    on (-2.0, 2.0),   Formula,  |x| x.softplus(),           |x, _y| x.sigmoid();
+    Softplus,            softplus,    on (-2.0, 2.0),   ulps (2, 4),     Formula,  |x| x.softplus(),           |x, _y| x.sigmoid();
     /// `x·σ(x)`, also called swish.
-    Silu,                silu,        on (-2.0, 2.0),   Formula,  |x| x.clone() * x.sigmoid(), |x, y| { let s = x.sigmoid(); s.clone() + y * (-s).plus(1.0) };
+    Silu,                silu,        on (-2.0, 2.0),   ulps (2.5, 3),   Formula,  |x| x.clone() * x.sigmoid(), |x, y| { let s = x.sigmoid(); s.clone() + y * (-s).plus(1.0) };
     /// `x·Φ(x)` with the normal distribution function `Φ`: the exact GELU of
-    /// Hendrycks and Gimpel 2016.
-    Gelu,                gelu,        on (-2.0, 2.0),   Formula,  |x| x.clone() * normal_cdf(x), |x, _y| normal_cdf(x.clone()) + x.clone() * normal_density(x);
+    /// Hendrycks and Gimpel 2016. Its relative error grows like `x²` in the far
+    /// left tail, where the value vanishes; the bounds are those at −35 and −12.
+    Gelu,                gelu,        on (-2.0, 2.0),   ulps (256, 128), Formula,  |x| x.clone() * normal_cdf(x), |x, _y| normal_cdf(x.clone()) + x.clone() * normal_density(x);
     /// `½x(1 + tanh √(2/π)(x + 0.044715x³))`, the approximation of GELU that
-    /// many published networks use.
-    GeluTanh,            gelu_tanh,   on (-2.0, 2.0),   Formula,  |x| { let u = gelu_argument(x.clone()); x * u.sigmoid() },
+    /// many published networks use. Its relative error grows in the far left
+    /// tail, where the value vanishes.
+    GeluTanh,            gelu_tanh,   on (-2.0, 2.0),   ulps (128, 32),  Formula,  |x| { let u = gelu_argument(x.clone()); x * u.sigmoid() },
         |x, _y| { let u = gelu_argument(x.clone()); let s = u.clone().sigmoid(); s.clone() + x.clone() * s * (-u).sigmoid() * gelu_argument_slope(x) };
     /// `max(x, 0)`; slope 0 at 0.
-    Relu,                relu,        on (0.5, 2.0),    Formula,  |x| x.relu(),               |x, _y| x.step();
+    Relu,                relu,        on (0.5, 2.0),    ulps (0, 0),     Formula,  |x| x.relu(),               |x, _y| x.step();
     /// `x` where `x > 0`, else `c·x`; slope `c` at 0.
-    LeakyRelu(c: f64 = 0.01), leaky_relu, on (-2.0, -0.5), Formula, |x| { let below = x.clone().times(c); if_positive(x.clone(), x, below) },
+    LeakyRelu(c: f64 = 0.01), leaky_relu, on (-2.0, -0.5), ulps (0.5, 1),   Formula, |x| { let below = x.clone().times(c); if_positive(x.clone(), x, below) },
         |x, _y| { let (one, below) = (x.constant(1.0), x.constant(c)); if_positive(x, one, below) };
     /// `x` where `x > 0`, else `c(eˣ − 1)`; slope `c` at 0.
-    Elu(c: f64 = 1.5),   elu,         on (-2.0, -0.5),  Formula,  |x| { let below = x.clone().exp_m1().times(c); if_positive(x.clone(), x, below) },
+    Elu(c: f64 = 1.5),   elu,         on (-2.0, -0.5),  ulps (2, 2.5),   Formula,  |x| { let below = x.clone().exp_m1().times(c); if_positive(x.clone(), x, below) },
         |x, _y| { let (one, below) = (x.constant(1.0), x.clone().exp().times(c)); if_positive(x, one, below) };
     /// `λ·elu(x)` with the two constants of Klambauer et al. 2017, for which
     /// mean 0 and variance 1 are a fixed point; slope `λα` at 0.
-    Selu,                selu,        on (-2.0, -0.5),  Formula,  |x| { let below = x.clone().exp_m1().times(SELU_SCALE * SELU_ALPHA); if_positive(x.clone(), x.times(SELU_SCALE), below) },
+    Selu,                selu,        on (-2.0, -0.5),  ulps (2, 3),     Formula,  |x| { let below = x.clone().exp_m1().times(SELU_SCALE * SELU_ALPHA); if_positive(x.clone(), x.times(SELU_SCALE), below) },
         |x, _y| { let (above, below) = (x.constant(SELU_SCALE), x.clone().exp().times(SELU_SCALE * SELU_ALPHA)); if_positive(x, above, below) };
 
     // Special functions.
     /// The error function, `2/√π ∫₀ˣ e^{−u²} du`.
-    Erf,                 erf,         on (-1.0, 1.0),   Formula,  |x| x.erf(),                |x, _y| (-x.square()).exp().times(FRAC_2_SQRT_PI);
+    Erf,                 erf,         on (-1.0, 1.0),   ulps (1, 2),     Formula,  |x| x.erf(),                |x, _y| (-x.square()).exp().times(FRAC_2_SQRT_PI);
     /// `1 − erf x`, without cancellation for large `x`.
-    Erfc,                erfc,        on (-1.0, 1.0),   Formula,  |x| x.erfc(),               |x, _y| (-x.square()).exp().times(-FRAC_2_SQRT_PI);
+    Erfc,                erfc,        on (-1.0, 1.0),   ulps (2, 8),     Formula,  |x| x.erfc(),               |x, _y| (-x.square()).exp().times(-FRAC_2_SQRT_PI);
     /// `ln Γ(x)` for `x ≥ 0`; NaN below.
-    LnGamma,             ln_gamma,    on (1.5, 3.0),    Formula,  |x| x.ln_gamma(),           |x, _y| x.polygamma(0);
+    LnGamma,             ln_gamma,    on (1.5, 3.0),    ulps (2, 1),     Formula,  |x| x.ln_gamma(),           |x, _y| x.polygamma(0);
     /// `ψ⁽ⁿ⁾(x)`, the derivative of order `n + 1` of `ln Γ`, for `x ≥ 0`; NaN below.
-    Polygamma(n: u8 = 1), polygamma,  on (1.5, 3.0),    Formula,  |x| x.polygamma(n),         |x, _y| x.polygamma(n.saturating_add(1));
+    Polygamma(n: u8 = 1), polygamma,  on (1.5, 3.0),    ulps (2, 1),     Formula,  |x| x.polygamma(n),         |x, _y| x.polygamma(n.saturating_add(1));
 
     // Kinks and steps.
     /// `|x|`; slope 0 at 0.
-    Abs,                 abs,         on (-2.0, -0.5),  Formula,  |x| x.abs(),                |x, _y| x.sign();
+    Abs,                 abs,         on (-2.0, -0.5),  ulps (0, 0),     Formula,  |x| x.abs(),                |x, _y| x.sign();
     /// `x`, but no less and no more than these two; slope 1 at the ends, 0 beyond.
-    Clamp(ends: (f64, f64) = (-1.0, 3.0)), clamp, on (0.5, 2.0), Formula, |x| { let (low, high) = (x.constant(ends.0), x.constant(ends.1)); x.maximum(low).minimum(high) },
+    Clamp(ends: (f64, f64) = (-1.0, 3.0)), clamp, on (0.5, 2.0), ulps (0, 0), Formula, |x| { let (low, high) = (x.constant(ends.0), x.constant(ends.1)); x.maximum(low).minimum(high) },
         |x, _y| { let (zero, one) = (x.constant(0.0), x.constant(1.0)); let (low, high) = (x.constant(ends.0), x.constant(ends.1));
             let below_high = N::if_less(high, x.clone(), zero.clone(), one); N::if_less(x, low, zero, below_high) };
     /// −1, 0 or 1; slope 0.
-    Sign,                sign,        on (0.5, 2.0),    Zero,     |x| x.sign(),               |x, _y| x;
+    Sign,                sign,        on (0.5, 2.0),    ulps (0, 0),     Zero,     |x| x.sign(),               |x, _y| x;
     /// 1 where `x > 0`, else 0; slope 0.
-    Step,                step,        on (0.5, 2.0),    Zero,     |x| x.step(),               |x, _y| x;
+    Step,                step,        on (0.5, 2.0),    ulps (0, 0),     Zero,     |x| x.step(),               |x, _y| x;
     /// The largest whole number not above `x`; slope 0.
-    Floor,               floor,       on (0.1, 0.9),    Zero,     |x| x.floor(),              |x, _y| x;
+    Floor,               floor,       on (0.1, 0.9),    ulps (0, 0),     Zero,     |x| x.floor(),              |x, _y| x;
     /// The smallest whole number not below `x`; slope 0.
-    Ceil,                ceil,        on (0.1, 0.9),    Zero,     |x| x.ceil(),               |x, _y| x;
+    Ceil,                ceil,        on (0.1, 0.9),    ulps (0, 0),     Zero,     |x| x.ceil(),               |x, _y| x;
     /// The nearest whole number, of two the even one; slope 0.
-    Round,               round,       on (0.6, 1.4),    Zero,     |x| x.round(),              |x, _y| x;
+    Round,               round,       on (0.6, 1.4),    ulps (0, 0),     Zero,     |x| x.round(),              |x, _y| x;
 }
 
 /// The slope of a power with this exponent: `c·xᶜ⁻¹` would be `0·∞` at 0 for

@@ -34,6 +34,12 @@ pub enum CudaError {
         /// What fits.
         expected: String,
     },
+    /// An operation that has no kernel. Numbers are never copied to the host
+    /// unasked.
+    NoKernel {
+        /// Its name.
+        operation: String,
+    },
     /// Memory was asked for while a graph is recorded, and none was free.
     AllocationInGraph {
         /// Bytes asked for.
@@ -68,6 +74,9 @@ impl fmt::Display for CudaError {
                 given,
                 expected,
             } => write!(f, "{of}: {given}; expected {expected}"),
+            CudaError::NoKernel { operation } => {
+                write!(f, "{operation} has no kernel on the GPU")
+            }
             CudaError::AllocationInGraph { bytes } => write!(
                 f,
                 "{bytes} bytes of memory were asked for while a graph is recorded, and none are free"

@@ -21,7 +21,8 @@
 //! 2. `device.rs`, `pool.rs`: memory and launches.
 //! 3. `source.rs`, `compile.rs`: from text to machine code.
 //! 4. `product.rs`, `graph.rs`: cuBLAS, and recorded work.
-//! 5. `kernels/`: each a `.cu` file to study, with the function that launches it.
+//! 5. `expression.rs`, `formula.rs`: pointwise kernels, printed from formulas.
+//! 6. `kernels/`: each a `.cu` file to study, with the function that launches it.
 
 mod choice;
 #[cfg(feature = "cuda")]
@@ -29,6 +30,8 @@ mod compile;
 #[cfg(feature = "cuda")]
 mod device;
 mod error;
+mod expression;
+mod formula;
 mod found;
 #[cfg(feature = "cuda")]
 mod graph;
@@ -51,12 +54,15 @@ pub use compile::{Compiled, compile};
 #[cfg(feature = "cuda")]
 pub use device::{Argument, Buffer, Device, Element, Grid};
 pub use error::CudaError;
+pub use expression::Expr;
+pub use formula::Formula;
 pub use found::{DeviceFacts, Found, Version};
 #[cfg(feature = "cuda")]
 pub use graph::Graph;
 #[cfg(feature = "cuda")]
 pub use kernels::{
     adamw::{Adamw, AdamwConfig},
+    constant::{filled, scaled, shifted},
     dense::{Activation, Linear, LinearPull, LinearVersion, linear_silu, linear_silu_pull},
     flow_batch::{FlowBatch, FlowSource, FlowStreams, FlowVersion, Law, Sequence, random},
     matmul::{MatmulVersion, matmul_lesson},
@@ -65,9 +71,12 @@ pub use kernels::{
     softmax::{SoftmaxVersion, softmax},
     sources,
     unfold::{ImageWindows, convolve, fold, unfold},
+    view::{View, largest, read_view, running_sum, write_view},
 };
 #[cfg(feature = "cuda")]
 pub use pool::{Memory, PoolCounts};
+#[cfg(feature = "cuda")]
+pub use probe::driver_version;
 #[cfg(feature = "cuda")]
 pub use product::{Factor, Precision, matmul};
 pub use source::Source;

@@ -89,8 +89,12 @@ pub(crate) fn look() -> Found {
     }
 }
 
-/// The version of CUDA that the driver speaks, if it is new enough.
-fn driver_version() -> Result<Version, CudaUnavailable> {
+/// The version of CUDA that the driver speaks. Touches no other library, so
+/// whoever finds no driver may still choose where those come from.
+///
+/// # Errors
+/// If there is none, or it is too old.
+pub fn driver_version() -> Result<Version, CudaUnavailable> {
     // SAFETY: loads and unloads the library, nothing more.
     if !unsafe { driver::is_culib_present() } {
         return Err(CudaUnavailable::NoDriver);

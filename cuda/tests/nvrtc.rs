@@ -5,7 +5,7 @@
 //! Skips with a printed reason where NVRTC is not installed; with
 //! `FLOWGRAD_NVRTC=required` in the environment that is a failure.
 
-use cuda::{CudaError, CudaUnavailable, Found, Source, compile, sources};
+use cuda::{CudaError, CudaUnavailable, Expr, Formula, Found, Source, compile, sources};
 use std::env;
 
 /// Ampere, Hopper, Blackwell.
@@ -74,6 +74,62 @@ fn usages(report: &str) -> Vec<Usage> {
     usages
 }
 
+/// Kernels printed from expressions, which between them use every function.
+fn printed() -> Vec<Source> {
+    type Function = fn(&Expr) -> Expr;
+    let of_one: [(&str, Function); 33] = [
+        ("recip", Expr::recip),
+        ("square", Expr::square),
+        ("sqrt", Expr::sqrt),
+        ("exp", Expr::exp),
+        ("exp_m1", Expr::exp_m1),
+        ("ln", Expr::ln),
+        ("ln_1p", Expr::ln_1p),
+        ("sin", Expr::sin),
+        ("cos", Expr::cos),
+        ("tan", Expr::tan),
+        ("asin", Expr::asin),
+        ("acos", Expr::acos),
+        ("atan", Expr::atan),
+        ("sinh", Expr::sinh),
+        ("cosh", Expr::cosh),
+        ("tanh", Expr::tanh),
+        ("asinh", Expr::asinh),
+        ("acosh", Expr::acosh),
+        ("atanh", Expr::atanh),
+        ("sigmoid", Expr::sigmoid),
+        ("softplus", Expr::softplus),
+        ("erf", Expr::erf),
+        ("erfc", Expr::erfc),
+        ("ln_gamma", Expr::ln_gamma),
+        ("polygamma", |x| x.polygamma(2)),
+        ("powi", |x| x.powi(-3)),
+        ("powf", |x| x.powf(2.5)),
+        ("abs", Expr::abs),
+        ("sign", Expr::sign),
+        ("step", Expr::step),
+        ("relu", Expr::relu),
+        ("floor", |x| x.floor() + x.ceil() + x.round()),
+        ("constants", |x| {
+            x.constant(f64::INFINITY) - x.constant(f64::NAN)
+        }),
+    ];
+    let mut sources: Vec<Source> = of_one
+        .iter()
+        .map(|(name, f)| Formula::new(name, 1, |x| vec![f(&x[0])]).source().clone())
+        .collect();
+    let of_two = Formula::new("of_two", 2, |x| {
+        let (a, b) = (&x[0], &x[1]);
+        vec![
+            a.maximum(b).minimum(&a.pow(b)),
+            a.atan2(b) / -a.hypot(b),
+            Expr::if_less(a, b, &Expr::if_equal(a, b, a, b), &a.plus(1.0)),
+        ]
+    });
+    sources.push(of_two.source().clone());
+    sources
+}
+
 /// How many kernels a text declares.
 fn declared(source: &Source) -> usize {
     source.text().matches("extern \"C\" __global__").count()
@@ -85,10 +141,10 @@ fn every_kernel_compiles_for_every_generation_without_spills() {
         return;
     }
     println!(
-        "{:<22} {:>9} {:>10} {:>6} {:>8}",
-        "kernel", "", "registers", "stack", "spilled"
+        "{:<12} {:<20} {:>8} {:>10} {:>6} {:>8}",
+        "module", "kernel", "", "registers", "stack", "spilled"
     );
-    for source in sources() {
+    for source in sources().into_iter().chain(printed()) {
         for architecture in ARCHITECTURES {
             let compiled = compile(&source, architecture).unwrap_or_else(|e| panic!("{e}"));
             assert!(compiled.cubin.starts_with(b"\x7fELF"), "machine code");
@@ -98,8 +154,12 @@ fn every_kernel_compiles_for_every_generation_without_spills() {
             assert_eq!(usages.len(), declared(&source), "{report}");
             for usage in usages {
                 println!(
-                    "{:<22} {architecture:>9} {:>10} {:>6} {:>8}",
-                    usage.kernel, usage.registers, usage.stack, usage.spilled
+                    "{:<12} {:<20} {architecture:>8} {:>10} {:>6} {:>8}",
+                    source.name(),
+                    usage.kernel,
+                    usage.registers,
+                    usage.stack,
+                    usage.spilled
                 );
                 assert!(usage.registers > 0, "the report was read: {report}");
                 assert_eq!(usage.spilled, 0, "{report}");

@@ -270,9 +270,9 @@ fn unusable_files_and_arguments_of_training_exit_with_two_and_write_nothing() {
         ),
         (
             &[
-                "sample", "--model", broken, "--solver", "heun", "--out", "x.npy",
+                "sample", "--model", broken, "--solver", "rk9", "--out", "x.npy",
             ],
-            "unknown solver \"heun\"",
+            "unknown solver \"rk9\"",
         ),
         (
             &["train", "--coupling", "best", "--out", out],

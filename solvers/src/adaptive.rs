@@ -9,7 +9,7 @@ use crate::norm::{Mean, Norm, Tolerance};
 pub enum Batch {
     /// Each sample has its own, and its answer does not depend on the others,
     /// in bits, if the rows of the field do not. Samples that have arrived are
-    /// put aside, and when half of the active ones have, the batch is
+    /// put aside, and when a quarter of the active ones have, the batch is
     /// compacted, so that the field is not evaluated for rows that need
     /// nothing.
     PerSample,

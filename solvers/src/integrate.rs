@@ -537,13 +537,13 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         }
     }
 
-    /// Puts arrived rows aside, once half of the active ones have arrived.
+    /// Puts arrived rows aside, once a quarter of the active ones have arrived.
     fn compact(&mut self) {
         let space = self.solve.space;
         // Counted before they are listed: most steps end here and allocate
         // nothing.
         let under_way = self.active.arrived.iter().filter(|arrived| !**arrived);
-        if 2 * under_way.count() > self.active.rows.len() {
+        if 4 * under_way.count() > 3 * self.active.rows.len() {
             return;
         }
         let left = self.active.under_way();

@@ -177,25 +177,24 @@ fn every_decision_is_that_of_the_plain_algorithm() {
     assert!(rejections >= 10, "rejections are met too: {rejections}");
 }
 
-/// Three samples that take n₁ < n₂ < n₃ attempts: all three rows are evaluated
-/// until two have arrived, then one is.
+/// Five samples that take n₁ < … < n₅ attempts: one of five is less than a
+/// quarter, so all are evaluated until two have arrived, and from then on one
+/// less each time.
 #[test]
-fn the_batch_is_compacted_once_half_of_it_has_arrived() {
+fn the_batch_is_compacted_once_a_quarter_of_it_has_arrived() {
     let plan = plan(0.0, 4.0, 1e-7, 1e-7);
-    let starts = [[0.1, 0.0], [1.5, 1.0], [3.0, 9.0]];
+    let starts = [[0.1, 0.0], [1.5, 1.0], [3.0, 9.0], [2.0, 4.0], [0.5, 2.0]];
     let mut attempts = starts.map(|y| {
         let end = solve(y.to_vec(), &plan);
         end.accepted + end.rejected
     });
     attempts.sort_unstable();
-    let [n1, n2, n3] = attempts;
-    assert!(n1 < n2 && n2 < n3, "{attempts:?}");
+    assert!(attempts.windows(2).all(|w| w[0] < w[1]), "{attempts:?}");
+    let [_, n2, n3, n4, n5] = attempts;
     let end = solve(starts.concat(), &plan);
-    assert_eq!(end.evaluations, 2 + 6 * n3);
-    assert_eq!(end.sample_evaluations, 2 * 3 + 6 * (3 * n2 + (n3 - n2)));
-    // Of two, the half is one.
-    let end = solve(starts[1..].concat(), &plan);
-    assert_eq!(end.sample_evaluations, 2 * 2 + 6 * (n2 + n3));
+    assert_eq!(end.evaluations, 2 + 6 * n5);
+    let steps = 5 * n2 + 3 * (n3 - n2) + 2 * (n4 - n3) + (n5 - n4);
+    assert_eq!(end.sample_evaluations, 2 * 5 + 6 * steps);
 }
 
 /// Rows with the trait's own `choose`.

@@ -7,7 +7,6 @@ use crate::operations::Convolution;
 use crate::philox::Draw;
 use crate::real::Real;
 use crate::tensor::Tensor;
-use crate::tree::Tree;
 
 /// The parameters of a convolution along two axes: `weight` is
 /// `[outputs, inputs/groups, K, L]`, `bias` is `[outputs]`.
@@ -58,21 +57,4 @@ impl<A: Algebra> Conv2d<A> {
     }
 }
 
-impl<A: Algebra> Tree<A> for Conv2d<A> {
-    type With<B: Algebra> = Conv2d<B>;
-    fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> Conv2d<B> {
-        Conv2d {
-            weight: self.weight.map(f),
-            bias: self.bias.map(f),
-            how: self.how,
-        }
-    }
-    fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
-        self.weight.each(&format!("{path}.weight"), f);
-        self.bias.each(&format!("{path}.bias"), f);
-    }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
-        self.weight.each_mut(f);
-        self.bias.each_mut(f);
-    }
-}
+crate::tree!(Conv2d { weight, bias; how });

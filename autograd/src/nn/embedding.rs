@@ -6,7 +6,6 @@ use crate::index::Index;
 use crate::philox::{Draw, Philox};
 use crate::real::Real;
 use crate::tensor::Tensor;
-use crate::tree::Tree;
 
 /// A learned vector for each class, and one more for "no class", which lets a
 /// network be asked with and without (Ho and Salimans 2022);
@@ -49,17 +48,4 @@ impl<A: Algebra> ClassEmbedding<A> {
     }
 }
 
-impl<A: Algebra> Tree<A> for ClassEmbedding<A> {
-    type With<B: Algebra> = ClassEmbedding<B>;
-    fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> ClassEmbedding<B> {
-        ClassEmbedding {
-            table: self.table.map(f),
-        }
-    }
-    fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
-        self.table.each(&format!("{path}.table"), f);
-    }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
-        self.table.each_mut(f);
-    }
-}
+crate::tree!(ClassEmbedding { table });

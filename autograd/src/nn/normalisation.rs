@@ -5,7 +5,6 @@ use crate::algebra::Algebra;
 use crate::cpu::Cpu;
 use crate::real::Real;
 use crate::tensor::Tensor;
-use crate::tree::Tree;
 
 /// Added to the variance, so that what does not vary stays finite.
 const EPSILON: f64 = 1e-5;
@@ -88,27 +87,5 @@ impl<A: Algebra> GroupNorm<A> {
     }
 }
 
-macro_rules! tree_of_scale_and_shift {
-    ($name:ident $(, $kept:ident)?) => {
-        impl<A: Algebra> Tree<A> for $name<A> {
-            type With<B: Algebra> = $name<B>;
-            fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> $name<B> {
-                $name {
-                    scale: self.scale.map(f),
-                    shift: self.shift.map(f),
-                    $($kept: self.$kept,)?
-                }
-            }
-            fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
-                self.scale.each(&format!("{path}.scale"), f);
-                self.shift.each(&format!("{path}.shift"), f);
-            }
-            fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
-                self.scale.each_mut(f);
-                self.shift.each_mut(f);
-            }
-        }
-    };
-}
-tree_of_scale_and_shift!(LayerNorm);
-tree_of_scale_and_shift!(GroupNorm, groups);
+crate::tree!(LayerNorm { scale, shift });
+crate::tree!(GroupNorm { scale, shift; groups });

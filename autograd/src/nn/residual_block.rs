@@ -8,7 +8,6 @@ use crate::operations::Convolution;
 use crate::philox::Draw;
 use crate::real::Real;
 use crate::tensor::Tensor;
-use crate::tree::Tree;
 
 /// Two convolutions beside a shortcut; the vector `e` enters as a shift of
 /// the channels between them.
@@ -83,32 +82,11 @@ impl<A: Algebra> ResidualBlock<A> {
     }
 }
 
-impl<A: Algebra> Tree<A> for ResidualBlock<A> {
-    type With<B: Algebra> = ResidualBlock<B>;
-    fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> ResidualBlock<B> {
-        ResidualBlock {
-            norm1: self.norm1.map(f),
-            conv1: self.conv1.map(f),
-            shift: self.shift.map(f),
-            norm2: self.norm2.map(f),
-            conv2: self.conv2.map(f),
-            shortcut: Tree::map(&self.shortcut, f),
-        }
-    }
-    fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
-        self.norm1.each(&format!("{path}.norm1"), f);
-        self.conv1.each(&format!("{path}.conv1"), f);
-        self.shift.each(&format!("{path}.shift"), f);
-        self.norm2.each(&format!("{path}.norm2"), f);
-        self.conv2.each(&format!("{path}.conv2"), f);
-        self.shortcut.each(&format!("{path}.shortcut"), f);
-    }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
-        self.norm1.each_mut(f);
-        self.conv1.each_mut(f);
-        self.shift.each_mut(f);
-        self.norm2.each_mut(f);
-        self.conv2.each_mut(f);
-        self.shortcut.each_mut(f);
-    }
-}
+crate::tree!(ResidualBlock {
+    norm1,
+    conv1,
+    shift,
+    norm2,
+    conv2,
+    shortcut
+});

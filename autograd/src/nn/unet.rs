@@ -15,7 +15,6 @@ use crate::philox::Draw;
 use crate::pointwise::Unary;
 use crate::real::Real;
 use crate::tensor::Tensor;
-use crate::tree::Tree;
 
 /// The sizes of a [`UNet`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,61 +248,11 @@ impl<A: Algebra> UNet<A> {
     }
 }
 
-impl<A: Algebra> Tree<A> for Level<A> {
-    type With<B: Algebra> = Level<B>;
-    fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> Level<B> {
-        Level {
-            down: self.down.map(f),
-            shrink: self.shrink.map(f),
-            grow: self.grow.map(f),
-            up: self.up.map(f),
-        }
-    }
-    fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
-        self.down.each(&format!("{path}.down"), f);
-        self.shrink.each(&format!("{path}.shrink"), f);
-        self.grow.each(&format!("{path}.grow"), f);
-        self.up.each(&format!("{path}.up"), f);
-    }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
-        self.down.each_mut(f);
-        self.shrink.each_mut(f);
-        self.grow.each_mut(f);
-        self.up.each_mut(f);
-    }
-}
+crate::tree!(Level {
+    down,
+    shrink,
+    grow,
+    up
+});
 
-impl<A: Algebra> Tree<A> for UNet<A> {
-    type With<B: Algebra> = UNet<B>;
-    fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> UNet<B> {
-        UNet {
-            embedding: self.embedding.map(f),
-            class: Tree::map(&self.class, f),
-            stem: self.stem.map(f),
-            levels: self.levels.map(f),
-            middle: self.middle.map(f),
-            norm: self.norm.map(f),
-            head: self.head.map(f),
-            image: self.image,
-            time: self.time,
-        }
-    }
-    fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
-        self.embedding.each(&format!("{path}.embedding"), f);
-        self.class.each(&format!("{path}.class"), f);
-        self.stem.each(&format!("{path}.stem"), f);
-        self.levels.each(&format!("{path}.levels"), f);
-        self.middle.each(&format!("{path}.middle"), f);
-        self.norm.each(&format!("{path}.norm"), f);
-        self.head.each(&format!("{path}.head"), f);
-    }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
-        self.embedding.each_mut(f);
-        self.class.each_mut(f);
-        self.stem.each_mut(f);
-        self.levels.each_mut(f);
-        self.middle.each_mut(f);
-        self.norm.each_mut(f);
-        self.head.each_mut(f);
-    }
-}
+crate::tree!(UNet { embedding, class, stem, levels, middle, norm, head; image, time });

@@ -37,6 +37,21 @@ pub fn install() -> Result<(), String> {
     DONE.get_or_init(install).clone()
 }
 
+/// Makes the emulator the driver of this process if it has no other, or if
+/// `FLOWGRAD_EMULATED` is set in the environment. Of several threads one
+/// decides for all.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_where_needed(has_driver: impl FnOnce() -> bool) -> Result<(), String> {
+    static DECIDED: OnceLock<Result<(), String>> = OnceLock::new();
+    let decide = || match env::var_os("FLOWGRAD_EMULATED").is_none() && has_driver() {
+        true => Ok(()),
+        false => install(),
+    };
+    DECIDED.get_or_init(decide).clone()
+}
+
 /// A folder that holds the three names, for `LD_LIBRARY_PATH`.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 //! Empty arrays launch nothing.
 
 pub(crate) mod adamw;
+pub(crate) mod constant;
 pub(crate) mod dense;
 pub(crate) mod flow_batch;
 pub(crate) mod matmul;
@@ -13,6 +14,7 @@ pub(crate) mod places;
 pub(crate) mod reduce;
 pub(crate) mod softmax;
 pub(crate) mod unfold;
+pub(crate) mod view;
 
 use crate::device::{Buffer, Element};
 use crate::error::CudaError;
@@ -26,6 +28,7 @@ pub(crate) const POLYNOMIAL: &str = include_str!("polynomial.cuh");
 pub fn sources() -> Vec<Source> {
     let sources = [
         &adamw::SOURCE,
+        &constant::SOURCE,
         &dense::SOURCE,
         &flow_batch::SOURCE,
         &matmul::SOURCE,
@@ -33,6 +36,7 @@ pub fn sources() -> Vec<Source> {
         &reduce::SOURCE,
         &softmax::SOURCE,
         &unfold::SOURCE,
+        &view::SOURCE,
     ];
     sources.iter().map(|source| (***source).clone()).collect()
 }

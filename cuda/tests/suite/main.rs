@@ -2,10 +2,12 @@
 //! emulated driver.
 
 mod adamw;
+mod constant;
 mod convolution;
 mod dense;
 mod device;
 mod flow_batch;
+mod formula;
 mod graph;
 mod oracle;
 mod place;
@@ -13,3 +15,4 @@ mod places;
 mod product;
 mod reduce;
 mod softmax;
+mod view;

@@ -1,6 +1,6 @@
 //! Where the suite runs.
 
-use cuda::{Device, Found, Memory};
+use cuda::{Device, Memory};
 
 /// The first GPU, or the emulated one if there is none or
 /// `FLOWGRAD_EMULATED` is set. Memory comes straight from the driver, so that
@@ -11,9 +11,7 @@ pub(crate) fn device() -> Device {
 
 /// The same, with another policy for memory.
 pub(crate) fn device_with(memory: Memory) -> Device {
-    let emulated = std::env::var_os("FLOWGRAD_EMULATED").is_some();
-    if emulated || Found::look().driver.is_err() {
-        cuda_emulator::install().expect("the emulator can be installed");
-    }
+    let installed = cuda_emulator::install_where_needed(|| cuda::driver_version().is_ok());
+    installed.expect("the emulator can be installed");
     Device::open_with(0, memory).expect("there is a device, emulated at least")
 }

@@ -12,7 +12,7 @@
 //!
 //! A column that does not vary has no deviation; it is only shifted (`s = 1`).
 
-use autograd::{Algebra, Cpu, Tensor, Tree};
+use autograd::{Algebra, Cpu, Tensor};
 use ndarray::{Array2, ArrayView2, Axis};
 
 /// The mean and the deviation of each column, `[D]` each. What is applied is
@@ -92,23 +92,7 @@ impl Standardisation {
     }
 }
 
-impl<A: Algebra> Tree<A> for Standardisation<A> {
-    type With<B: Algebra> = Standardisation<B>;
-    fn map<B: Algebra>(&self, f: &mut dyn FnMut(&Tensor<A>) -> Tensor<B>) -> Standardisation<B> {
-        Standardisation {
-            mean: self.mean.map(f),
-            deviation: self.deviation.map(f),
-        }
-    }
-    fn each(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor<A>)) {
-        self.mean.each(&format!("{path}.mean"), f);
-        self.deviation.each(&format!("{path}.deviation"), f);
-    }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor<A>)) {
-        self.mean.each_mut(f);
-        self.deviation.each_mut(f);
-    }
-}
+autograd::tree!(Standardisation { mean, deviation });
 
 #[cfg(test)]
 mod tests {

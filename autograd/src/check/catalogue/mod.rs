@@ -146,17 +146,12 @@ impl Entry {
     /// place, in `f64` and `f32`.
     #[must_use]
     pub fn allowed_ulps(&self) -> (f64, f64) {
+        if let Case::Unary(op) = self.program {
+            return op.ulps();
+        }
         match self.name {
-            // Composed of functions whose relative error grows in the far left
-            // tail, where the value vanishes: erfc(−x/√2) multiplies the
-            // roundings of its argument by x², exp u by |u|. The points go to
-            // x = −35 and to u = −600, in single precision to −12 and −70.
-            "gelu" => (256.0, 128.0),
-            "gelu_tanh" => (128.0, 32.0),
             // Near its zero at 1.46 the absolute error stays.
             "digamma" => (64.0, 2.0),
-            // Two exponentials and a product of polynomials.
-            "erfc" => (2.0, 8.0),
             // The phases 2πkt are rounded before their sine is taken.
             "TimeFeatures" => (2.0, 4.0),
             _ => (2.0, 2.0),
