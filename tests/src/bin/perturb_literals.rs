@@ -11,7 +11,8 @@
 //! environment that the tests are run with, so that one build serves for all.
 //! Literals that stand where only a constant may stand are changed in the text,
 //! one build for each. Zeros are left out, and so is what stands in tests, or
-//! says where the checker may look (`on (…)` in the formula sheet).
+//! tells the checker where to look and what to allow (`on (…)` and `ulps (…)` in
+//! the formula sheet).
 //!
 //! A literal that no test notices is a *survivor*. The known ones stand in
 //! `tests/data/literal_survivors.txt` with the reason why no test can or need
@@ -88,7 +89,7 @@ fn literals(file: &str, source: &str) -> Vec<Literal> {
                 i += if bytes[i] == b'\\' { 2 } else { 1 };
             }
             i += 1;
-        } else if rest.starts_with("on (") {
+        } else if rest.starts_with("on (") || rest.starts_with("ulps (") {
             i += rest.find(')').unwrap_or(rest.len());
         } else if bytes[i].is_ascii_digit() {
             let begin = i;
