@@ -34,10 +34,14 @@ pub mod check;
 mod checkpoint;
 mod cpu;
 mod derivative;
+#[cfg(feature = "cuda")]
+mod device_array;
 mod differentiated;
 mod divergence;
 mod dual;
 mod ema;
+#[cfg(feature = "cuda")]
+mod expression;
 mod fault;
 mod finite;
 mod gamma;
@@ -71,6 +75,8 @@ pub use archive::{Archive, ArchiveError, replace_file};
 pub use checkpoint::checkpoint;
 pub use cpu::Cpu;
 pub use derivative::{grad, hvp, jvp, value_and_grad, value_and_grad_partial, vjp, vjp_partial};
+#[cfg(feature = "cuda")]
+pub use device_array::Cuda;
 pub use divergence::{divergence, divergence_reverse, hutchinson};
 pub use dual::Dual;
 pub use ema::Ema;

@@ -34,6 +34,8 @@ struct Inner {
     architecture: String,
     /// By the hash of their text, and by name.
     functions: Mutex<HashMap<u64, HashMap<String, Arc<Function>>>>,
+    /// Constants, by their bits.
+    constants: Mutex<HashMap<Vec<u32>, Arc<Block>>>,
     /// What a recorded graph must keep alive; `None` when none is recorded.
     kept: Mutex<Option<Vec<Arc<Block>>>>,
     pool: Arc<Pool>,
@@ -173,6 +175,7 @@ impl Device {
             architecture: format!("sm_{}{}", facts.capability.major, facts.capability.minor),
             facts,
             functions: Mutex::default(),
+            constants: Mutex::default(),
             kept: Mutex::default(),
             pool: Arc::new(Pool::new(stream.clone(), memory)),
             product: OnceLock::new(),
@@ -243,7 +246,8 @@ impl Device {
         Ok(self.inner.product.get_or_init(|| handle))
     }
 
-    fn bind(&self) -> Result<(), CudaError> {
+    /// Makes the device the one that this thread's calls mean.
+    pub(crate) fn bind(&self) -> Result<(), CudaError> {
         self.inner
             .context
             .bind_to_thread()
@@ -327,6 +331,43 @@ impl Device {
         let mut buffer = self.uninitialised(numbers.len())?;
         buffer.write(numbers)?;
         Ok(buffer)
+    }
+
+    /// These numbers, never to be changed: those that were asked for before
+    /// are not copied again, so a program that a graph records may mention
+    /// constants.
+    ///
+    /// # Errors
+    /// If there is no memory for them.
+    pub fn constant(&self, numbers: &[f32]) -> Result<Arc<Buffer<f32>>, CudaError> {
+        /// Longer lists are data, and so many lists are no constants.
+        const MOST: usize = 4096;
+        if numbers.is_empty() || numbers.len() > MOST {
+            return self.upload(numbers).map(Arc::new);
+        }
+        let bits: Vec<u32> = numbers.iter().map(|x| x.to_bits()).collect();
+        let constants = self.inner.constants.lock();
+        let mut constants = constants.unwrap_or_else(PoisonError::into_inner);
+        let known = constants.get(&bits).cloned();
+        let block = match known {
+            Some(block) => block,
+            None => {
+                if constants.len() >= MOST {
+                    constants.clear();
+                }
+                let buffer = self.upload(numbers)?;
+                let block = buffer.block.clone().expect("there are numbers");
+                constants.insert(bits, block.clone());
+                block
+            }
+        };
+        self.keep(Some(&block));
+        Ok(Arc::new(Buffer {
+            device: self.clone(),
+            block: Some(block),
+            len: numbers.len(),
+            element: PhantomData,
+        }))
     }
 
     /// A kernel of a text; compiled and loaded once.

@@ -135,6 +135,7 @@ pub fn matmul(
     if count * m * n * k == 0 {
         return device.zeros(count * m * n);
     }
+    device.bind()?;
     let c = device.uninitialised(count * m * n)?;
     for block in [a.numbers.block(), b.numbers.block(), c.block()] {
         device.keep(block);

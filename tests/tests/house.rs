@@ -22,7 +22,7 @@ fn edges(metadata: &Metadata) -> BTreeSet<(String, String)> {
 /// Edges the design does not have.
 fn forbidden(edges: &BTreeSet<(String, String)>) -> Vec<String> {
     let allowed = |from: &str, to: &str| match from {
-        "autograd" => to == "cuda",
+        "autograd" => to == "cuda" || to == "cuda-emulator",
         "cuda" => to == "cuda-emulator",
         "fm" => ["autograd", "cuda", "solvers"].contains(&to),
         "tests" | "benches" => !["tests", "benches"].contains(&to),

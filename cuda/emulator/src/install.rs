@@ -8,7 +8,7 @@
 
 #![expect(unsafe_code, reason = "libraries are loaded and asked")]
 
-use std::ffi::{CString, OsStr, c_void};
+use std::ffi::{CStr, CString, OsStr, c_void};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -122,13 +122,27 @@ fn load(path: &Path) -> Result<*mut c_void, String> {
 /// If the emulator is not installed.
 #[must_use]
 pub fn launches(hash: u64) -> u64 {
+    ask(c"cuda_emulator_launches", hash)
+}
+
+/// How many copies to the host there have been.
+///
+/// # Panics
+/// If the emulator is not installed.
+#[must_use]
+pub fn copies_to_host() -> u64 {
+    ask(c"cuda_emulator_copies_to_host", 0)
+}
+
+/// Asks the installed emulator, which is another copy of this code.
+fn ask(question: &CStr, about: u64) -> u64 {
     let name = c"libcuda.so";
     // SAFETY: only a library that is loaded already is asked for.
     let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
     // SAFETY: the handle is of a loaded library or null, which finds nothing.
-    let count = unsafe { libc::dlsym(handle, c"cuda_emulator_launches".as_ptr()) };
-    assert!(!count.is_null(), "the emulator is installed");
-    // SAFETY: the emulator declares the function with this type.
-    let count = unsafe { std::mem::transmute::<*mut c_void, extern "C" fn(u64) -> u64>(count) };
-    count(hash)
+    let function = unsafe { libc::dlsym(handle, question.as_ptr()) };
+    assert!(!function.is_null(), "the emulator is installed");
+    // SAFETY: the emulator declares both functions with this type.
+    let ask = unsafe { std::mem::transmute::<*mut c_void, extern "C" fn(u64) -> u64>(function) };
+    ask(about)
 }

@@ -43,5 +43,5 @@ mod run;
 mod shuffle;
 mod world;
 
-pub use install::{folder, install, install_where_needed, launches};
+pub use install::{copies_to_host, folder, install, install_where_needed, launches};
 pub use module::hash;

@@ -67,12 +67,12 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
+    /// The history is made when a kernel first touches the range.
     pub(crate) fn new(begin: usize, bytes: usize) -> Self {
-        let history = vec![History::default(); bytes.div_ceil(WORD)];
         Watched {
             begin,
             bytes,
-            history,
+            history: Vec::new(),
         }
     }
 
@@ -95,6 +95,9 @@ impl Watched {
     ) -> Option<Kind> {
         if bytes < WORD {
             return None;
+        }
+        if self.history.is_empty() {
+            self.history = vec![History::default(); self.bytes.div_ceil(WORD)];
         }
         let first = (at - self.begin) / WORD;
         let words = first..(at + bytes - self.begin).div_ceil(WORD);

@@ -72,6 +72,8 @@ pub(crate) struct World {
     launches: u32,
     /// Launches by the hash of the text they came from.
     pub(crate) ran: HashMap<u64, u64>,
+    /// Copies to the host so far.
+    pub(crate) copies_to_host: u64,
     /// The first fault; from then on every call answers with it.
     fault: Option<(u32, CString)>,
 }

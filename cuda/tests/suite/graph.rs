@@ -79,6 +79,25 @@ fn fifty_replays_have_the_bits_of_fifty_steps() {
     assert_eq!(device.pool().driver_allocations, allocations);
 }
 
+/// A constant that the run before has mentioned is not copied again.
+#[test]
+fn a_recording_may_mention_constants() {
+    let device = device_with(Memory::Pooled);
+    let sum = cuda::Formula::new("sum", 2, |x| vec![x[0].clone() + x[1].clone()]);
+    let x = device.upload(&[1.0f32, 2.0]).expect("there is room");
+    let work = || {
+        let c = device.constant(&[10.0, 20.0])?;
+        Ok(sum.apply(&device, &[&x, &c], 2)?.remove(0))
+    };
+    let (graph, y) = device.record(work).expect("it can be recorded");
+    graph.replay().expect("it replays");
+    assert_eq!(y.download().expect("no fault"), [11.0, 22.0]);
+    // Other numbers are another constant, and none is the same as data.
+    let other = device.constant(&[10.0, -20.0]).and_then(|c| c.download());
+    assert_eq!(other.expect("no fault"), [10.0, -20.0]);
+    assert!(device.constant(&[]).expect("nothing is needed").is_empty());
+}
+
 #[test]
 fn memory_of_a_graph_is_used_by_nobody_else() {
     let device = device_with(Memory::Pooled);
