@@ -6,6 +6,8 @@
 //! operation waits for the device or copies to the host; only
 //! [`download`](Tensor::download) does, and `all_finite`, which must know.
 //!
+//! Products round their factors as the device is set to (`set_precision`).
+//!
 //! An operator cannot return an error, so one that the device gives is a
 //! panic whose payload is the [`CudaError`].
 
@@ -18,7 +20,7 @@ use crate::primitive::Primitive;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use cuda::{
-    Buffer, CudaError, Device, Element, Expr, Factor, Formula, LinearVersion, Places, Precision,
+    Buffer, CudaError, Device, Element, Expr, Factor, Formula, LinearVersion, Places,
     ScatterVersion, SumVersion, View,
 };
 use std::collections::HashMap;
@@ -337,7 +339,8 @@ impl Algebra for Cuda<f32> {
         };
         let count = a.shape[..rank - 2].iter().product();
         let (fa, fb) = (factor(&*a.buffer, ta), factor(&*b.buffer, tb));
-        let c = cuda::matmul(fa, fb, count, [m, n, k], Precision::F32);
+        let precision = a.device().precision();
+        let c = cuda::matmul(fa, fb, count, [m, n, k], precision);
         let out = a.shape.replaced(rank - 2..rank, &[m, n]);
         Cuda::of(&out, done(c))
     }
@@ -414,7 +417,7 @@ impl Algebra for Cuda<f32> {
             rows: x.shape[0],
             inputs: w.shape[0],
         };
-        let version = LinearVersion::Cublas(Precision::F32);
+        let version = LinearVersion::Cublas(x.device().precision());
         let out = done(cuda::linear_silu(layer, version));
         let shape = Shape::new(&[x.shape[0], b.shape[0]]);
         (Cuda::of(&shape, out.z), Cuda::of(&shape, out.h))

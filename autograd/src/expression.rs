@@ -108,13 +108,14 @@ mod tests {
     use super::*;
     use crate::cpu::kernels::Kernels;
     use crate::pointwise::SlopeKind;
-    use cuda::Device;
+    use cuda::{Device, Memory};
 
-    /// The first GPU, or the emulated one.
+    /// The first GPU, or the emulated one; memory straight from the driver, so that
+    /// bounds are exact.
     fn device() -> Device {
         let installed = cuda_emulator::install_where_needed(|| cuda::driver_version().is_ok());
         installed.expect("the emulator can be installed");
-        Device::open(0).expect("there is a device, emulated at least")
+        Device::open_with(0, Memory::Direct).expect("there is a device, emulated at least")
     }
 
     /// Every 49999th bit pattern, some ends, and what the checker looks at.

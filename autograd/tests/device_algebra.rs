@@ -7,16 +7,17 @@ use autograd::{
     Algebra, Cpu, Cuda, Draw, Index, Mlp, Philox, Tensor, TimeFeatures, Tree, Unary, hvp, jvp,
     value_and_grad,
 };
-use cuda::{CudaError, Device};
+use cuda::{CudaError, Device, Memory, Precision};
 
 type Host = Tensor<Cpu<f32>>;
 type OnDevice = Tensor<Cuda<f32>>;
 
-/// The first GPU, or the emulated one.
+/// The first GPU, or the emulated one; memory straight from the driver, so that
+/// bounds are exact.
 fn device() -> Device {
     let installed = cuda_emulator::install_where_needed(|| cuda::driver_version().is_ok());
     installed.expect("the emulator can be installed");
-    Device::open(0).expect("there is a device, emulated at least")
+    Device::open_with(0, Memory::Direct).expect("there is a device, emulated at least")
 }
 
 fn normal(shape: &[usize], stream: u32) -> Host {
@@ -187,6 +188,31 @@ fn duals_and_second_derivatives() {
     let expected = hvp(energy, &x, &v);
     let found = hvp(energy, &there[0], &there[1]);
     close("second", &found.download().expect("no fault"), &expected);
+}
+
+/// The relative errors that a precision allows, in the norm: 10⁻⁵ in single
+/// precision, 10⁻³ with factors of 11 bits; and the second is no pretence.
+#[test]
+fn precision_is_a_setting_of_the_device() {
+    let device = device();
+    let (x, w, b) = (normal(&[33, 40], 1), normal(&[40, 17], 2), normal(&[17], 3));
+    let wide = |x: &Host| -> Vec<f64> { x.as_slice().iter().map(|&x| f64::from(x)).collect() };
+    let new = |shape: &[usize], x: &Host| Tensor::<Cpu<f64>>::new(shape, wide(x));
+    let exact = new(&[33, 40], &x).dense(&new(&[40, 17], &w), &new(&[17], &b), Some(Unary::Silu));
+    let there = [&x, &w, &b].map(|x| upload(&device, x));
+    let error = |precision| {
+        device.set_precision(precision);
+        let h = there[0].dense(&there[1], &there[2], Some(Unary::Silu));
+        let h = h.download().expect("no fault");
+        let pairs = wide(&h).into_iter().zip(exact.to_vec());
+        let (off, all) = pairs.fold((0.0, 0.0), |(off, all), (h, e)| {
+            (off + (h - e) * (h - e), all + e * e)
+        });
+        f64::sqrt(off / all)
+    };
+    let (single, coarse) = (error(Precision::F32), error(Precision::Tf32));
+    assert!(single <= 1e-5, "{single:e}");
+    assert!(coarse <= 1e-3 && coarse > 1e-5, "{coarse:e}");
 }
 
 #[test]

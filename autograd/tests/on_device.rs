@@ -3,15 +3,16 @@
 
 use autograd::{Adam, AdamConfig, Cpu, Draw, Ema, Index, Optimiser, Philox, Tensor};
 use cuda::{
-    Adamw, AdamwConfig, Buffer, Device, FlowSource, FlowStreams, FlowVersion, Law, Places,
+    Adamw, AdamwConfig, Buffer, Device, FlowSource, FlowStreams, FlowVersion, Law, Memory, Places,
     ScatterVersion, Sequence, gather, random, scatter_add,
 };
 
-/// The first GPU, or the emulated one.
+/// The first GPU, or the emulated one; memory straight from the driver, so that
+/// bounds are exact.
 fn device() -> Device {
     let installed = cuda_emulator::install_where_needed(|| cuda::driver_version().is_ok());
     installed.expect("the emulator can be installed");
-    Device::open(0).expect("there is a device, emulated at least")
+    Device::open_with(0, Memory::Direct).expect("there is a device, emulated at least")
 }
 
 fn bits(x: &[f32]) -> Vec<u32> {

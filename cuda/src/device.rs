@@ -6,7 +6,7 @@ use crate::compile::compile;
 use crate::error::{CudaError, Doing};
 use crate::found::{DeviceFacts, Found};
 use crate::pool::{Block, Memory, Pool, PoolCounts};
-use crate::product::Handle;
+use crate::product::{Handle, Precision};
 use crate::source::Source;
 use crate::unavailable::CudaUnavailable;
 use cudarc::driver::sys::CUdeviceptr;
@@ -34,6 +34,7 @@ struct Inner {
     architecture: String,
     /// By the hash of their text, and by name.
     functions: Mutex<HashMap<u64, HashMap<String, Arc<Function>>>>,
+    precision: Mutex<Precision>,
     /// Constants, by their bits.
     constants: Mutex<HashMap<Vec<u32>, Arc<Block>>>,
     /// What a recorded graph must keep alive; `None` when none is recorded.
@@ -175,6 +176,7 @@ impl Device {
             architecture: format!("sm_{}{}", facts.capability.major, facts.capability.minor),
             facts,
             functions: Mutex::default(),
+            precision: Mutex::default(),
             constants: Mutex::default(),
             kept: Mutex::default(),
             pool: Arc::new(Pool::new(stream.clone(), memory)),
@@ -203,6 +205,21 @@ impl Device {
     #[must_use]
     pub fn architecture(&self) -> &str {
         &self.inner.architecture
+    }
+
+    /// How factors are rounded before they are multiplied, where an operation
+    /// does not say: not at all, at first.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        let precision = self.inner.precision.lock();
+        *precision.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes it, for all that share the device; a recorded graph keeps what
+    /// it was recorded with.
+    pub fn set_precision(&self, precision: Precision) {
+        let now = self.inner.precision.lock();
+        *now.unwrap_or_else(PoisonError::into_inner) = precision;
     }
 
     /// What the pool holds.
