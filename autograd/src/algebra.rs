@@ -102,7 +102,7 @@ pub trait Algebra: Clone + Debug + Sized + 'static {
     fn primitive<P: Primitive>(op: &P, inputs: &[Tensor<Self>]) -> Self;
 
     /// A part of a program, of which reverse mode keeps the inputs only and
-    /// runs it again when it comes by: see [`checkpoint`](crate::checkpoint).
+    /// runs it again when it comes by: see [`checkpoint`](crate::checkpoint()).
     /// Where nothing is recorded, it just runs.
     fn checkpoint<P: Program + Clone + 'static>(program: &P, inputs: &[Tensor<Self>]) -> Self {
         program.run(inputs).0

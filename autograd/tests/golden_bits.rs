@@ -25,14 +25,17 @@ fn digest(numbers: &[f32]) -> u64 {
     })
 }
 
-/// Both signs, from 10⁻¹⁸ to 10¹⁸, most of them near 1, and none of them
-/// chosen by a rounded operation: every 65521st bit pattern of an interval.
+/// Both signs, from 10⁻¹⁸ to 10¹⁸ and below the normal numbers, most of them
+/// near 1, and none of them chosen by a rounded operation: bit patterns in
+/// steps of prime numbers.
 fn points() -> Single {
-    let sizes = 0x2200_0000u32..0x5d00_0000;
-    let far = sizes.step_by(65_521 * 4);
-    let near = (0x3c00_0000..0x4300_0000u32).step_by(65_521 / 8);
+    let far = (0x2200_0000..0x5d00_0000u32).step_by(262_139);
+    // From 2⁻⁷ to 2⁷, and again from 1/8 to 8, where polynomials work hardest.
+    let near = (0x3c00_0000..0x4300_0000u32).step_by(8_191);
+    let nearest = (0x3e00_0000..0x4100_0000u32).step_by(1_021);
+    let subnormal = (0..0x0080_0000u32).step_by(8_191);
     let mut points = Vec::new();
-    for bits in far.chain(near) {
+    for bits in far.chain(near).chain(nearest).chain(subnormal) {
         let x = f32::from_bits(bits);
         points.extend([x, -x]);
     }

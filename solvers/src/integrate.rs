@@ -229,14 +229,11 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
     }
 
     fn attempt(&mut self) {
+        let together = self.together();
         let active = &self.active;
         let problem = (self.solve.space, &mut *self.solve.field);
-        let common = match self.steps {
-            Steps::Grid(_) => true,
-            Steps::Chosen { plan, .. } => plan.batch != Batch::PerSample,
-        };
         // That all rows make the same step is said by a single entry.
-        let times = match common && !active.arrived.contains(&true) {
+        let times = match together {
             true => active.times_of(1),
             false => active.times_of(active.rows.len()),
         };
@@ -256,19 +253,24 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
                 Some(Outcome::NonFinite { t, sample })
             }
             Steps::Chosen { plan, estimator } => {
-                self.estimate(plan, estimator);
+                let together = self.together();
+                self.estimate(plan, estimator, together);
                 let (active, verdict) = (&mut self.active, &mut self.verdict);
-                // Rows that share their steps have the same factor: it is not
-                // computed again.
-                let mut last = (f64::NAN, History::NEW, 1.0);
+                let order = estimator.order();
+                if together {
+                    // One decision for all.
+                    let (error, mut history) = (verdict.error[0], active.history[0]);
+                    verdict.accept.fill(error <= 1.0);
+                    let factor = plan.controller.factor(error, order, &history);
+                    verdict.factor.fill(factor);
+                    history.remember(error);
+                    active.history.fill(history);
+                    return None;
+                }
                 for i in 0..active.rows.len() {
                     let (error, history) = (verdict.error[i], &mut active.history[i]);
                     verdict.accept[i] = error <= 1.0 && !active.arrived[i];
-                    if (last.0, last.1) != (error, *history) {
-                        let factor = plan.controller.factor(error, estimator.order(), history);
-                        last = (error, *history, factor);
-                    }
-                    verdict.factor[i] = last.2;
+                    verdict.factor[i] = plan.controller.factor(error, order, history);
                     history.remember(error);
                 }
                 None
@@ -297,13 +299,20 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
     /// ```
     ///
     /// Hairer, Nørsett and Wanner, *Solving ODEs I*, II.10.
-    fn estimate(&mut self, plan: &Adaptive, estimator: &Estimator) {
+    fn estimate(&mut self, plan: &Adaptive, estimator: &Estimator, together: bool) {
         let (space, active, stages) = (self.solve.space, &self.active, &self.stages);
         let Verdict { error, third, .. } = &mut self.verdict;
         let norms = |out: &mut [f64], row| {
             weighted(row, &stages.k, |terms| {
                 let between = (&active.y, &stages.y);
-                space.error_norm(out, between, &active.h, terms, &plan.norm);
+                match plan.batch {
+                    Batch::Shared(mean) if together => {
+                        let all =
+                            space.batch_norm(out, between, &active.h, terms, (&plan.norm, mean));
+                        out.fill(all);
+                    }
+                    _ => space.error_norm(out, between, &active.h, terms, &plan.norm),
+                }
             });
         };
         match estimator {
@@ -318,9 +327,18 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
                 }
             }
         }
-        if let Batch::Shared(_) = plan.batch {
+        if !together {
             share(plan.batch, error);
         }
+    }
+
+    /// Whether all rows make the same step.
+    fn together(&self) -> bool {
+        let common = match self.steps {
+            Steps::Grid(_) => true,
+            Steps::Chosen { plan, .. } => plan.batch != Batch::PerSample,
+        };
+        common && !self.active.arrived.contains(&true)
     }
 
     /// Events and values within the step.
@@ -492,31 +510,50 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
             self.advance_on_grid(nodes);
             return None;
         }
+        if self.together() {
+            let failure = self.next_step(0, t1);
+            let (active, count) = (&mut self.active, self.verdict.accept.len());
+            let (t, h, next) = (active.t[0], active.h[0], active.next[0]);
+            active.t.fill(t);
+            active.h.fill(h);
+            active.next.fill(next);
+            let arrived = active.arrived[0];
+            active.arrived.fill(arrived);
+            if moved == 0 {
+                self.end.rejected += count - 1;
+            }
+            return failure;
+        }
         let mut failure = None;
-        for (i, &accept) in accept.iter().enumerate() {
-            if accept {
-                active.t[i] = active.next[i];
-                active.arrived[i] |= active.t[i].to_bits() == t1.to_bits();
-            } else if active.arrived[i] {
-                continue;
-            } else {
-                self.end.rejected += 1;
-            }
-            let (t, h) = (active.t[i], active.h[i]);
-            if active.arrived[i] {
-                (active.h[i], active.next[i]) = (0.0, t);
-                continue;
-            }
-            active.aim(i, h * self.verdict.factor[i], t1);
-            if active.next[i] == t && failure.is_none() {
-                let (error, sample) = (self.verdict.error[i], active.rows[i]);
-                failure = Some(match error.is_nan() || error == f64::INFINITY {
-                    true => Outcome::NonFinite { t, sample },
-                    false => Outcome::StepUnderflow { t, sample },
-                });
-            }
+        for i in 0..self.active.rows.len() {
+            failure = failure.or(self.next_step(i, t1));
         }
         failure
+    }
+
+    /// Moves a row on if its step was accepted, and sets its next one. What
+    /// went wrong if there is none.
+    fn next_step(&mut self, i: usize, t1: f64) -> Option<Outcome> {
+        let (active, verdict) = (&mut self.active, &self.verdict);
+        if verdict.accept[i] {
+            active.t[i] = active.next[i];
+            active.arrived[i] |= active.t[i].to_bits() == t1.to_bits();
+        } else if active.arrived[i] {
+            return None;
+        } else {
+            self.end.rejected += 1;
+        }
+        let (t, h) = (active.t[i], active.h[i]);
+        if active.arrived[i] {
+            (active.h[i], active.next[i]) = (0.0, t);
+            return None;
+        }
+        active.aim(i, h * verdict.factor[i], t1);
+        let (error, sample) = (verdict.error[i], active.rows[i]);
+        (active.next[i] == t).then_some(match error.is_nan() || error == f64::INFINITY {
+            true => Outcome::NonFinite { t, sample },
+            false => Outcome::StepUnderflow { t, sample },
+        })
     }
 
     /// On a grid all rows under way move on together.

@@ -188,6 +188,41 @@ fn row_norm<F: NdFloat>(
     }))
 }
 
+/// The sum of the squared quotients of all numbers, in eight sums that do not
+/// wait for each other and are added in pairs.
+#[inline(never)]
+fn sum_of_squares<F: NdFloat, const J: usize>(
+    (y0, y1): (&[F], &[F]),
+    h: f64,
+    terms: Terms<'_, F>,
+    norm: &Norm,
+) -> f64 {
+    let n = y0.len();
+    let c: [f64; J] = std::array::from_fn(|j| terms[j].0);
+    let k: [&[F]; J] = std::array::from_fn(|j| &terms[j].1[..n]);
+    let y1 = &y1[..n];
+    let square = |i: usize| {
+        let mut error = c[0] * wide(k[0][i]);
+        for j in 1..J {
+            error += c[j] * wide(k[j][i]);
+        }
+        let q = norm.part((h * error, wide(y0[i]), wide(y1[i])));
+        q * q
+    };
+    let mut sums = [0.0; LANES];
+    let whole = n - n % LANES;
+    for from in (0..whole).step_by(LANES) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum += square(from + lane);
+        }
+    }
+    for i in whole..n {
+        sums[i - whole] += square(i);
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    ((a + b) + (c + d)) + ((e + f) + (g + h))
+}
+
 /// The norms of rows of `D` coordinates, `R` of them in a chunk.
 fn norms<F: NdFloat, const D: usize, const R: usize>(
     out: &mut [f64],
@@ -283,6 +318,34 @@ impl<F: NdFloat> Space for Rows<F> {
                 }
             }
         }
+    }
+
+    fn batch_norm(
+        &self,
+        out: &mut [f64],
+        between: (&Vec<F>, &Vec<F>),
+        h: &[f64],
+        terms: &[(f64, &Vec<F>)],
+        (norm, mean): (&Norm, Mean),
+    ) -> f64 {
+        let whole = norm.counted(self.dimension) == self.dimension;
+        let squares = (norm.mean, mean) == (Mean::RootMeanSquare, Mean::RootMeanSquare);
+        let (Some(&h0), true) = (h.first(), whole && squares) else {
+            self.error_norm(out, between, h, terms, norm);
+            return mean.over(out);
+        };
+        // Every number counts alike, so rows need not be told apart.
+        let (y0, y1) = (&between.0[..], &between.1[..]);
+        let sum = match terms.len() {
+            4 => sum_of_squares::<F, 4>((y0, y1), h0, terms, norm),
+            6 => sum_of_squares::<F, 6>((y0, y1), h0, terms, norm),
+            7 => sum_of_squares::<F, 7>((y0, y1), h0, terms, norm),
+            _ => {
+                let all = row_norm((0, y0.len()), (y0, y1), h0, terms, norm);
+                return all;
+            }
+        };
+        (sum / y0.len() as f64).sqrt()
     }
 
     fn non_finite_row(&self, y: &Vec<F>) -> Option<usize> {

@@ -66,11 +66,11 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
         self
     }
 
-    /// Solves this many samples at a time, from beginning to end. If the
-    /// stages of a block stay in the cache, a step of a large batch of plain
-    /// arrays costs half as much or less; the answers are the same, in bits.
-    /// The field must not tell rows by their place, and an observer sees one
-    /// block after the other. Batches that share their steps are not divided.
+    /// Solves this many samples at a time, from beginning to end, so that the
+    /// stages of a block stay in the cache where those of the whole batch do
+    /// not; measure whether that pays. The answers are the same, in bits. The
+    /// field must not tell rows by their place, and an observer sees one block
+    /// after the other. Batches that share their steps are not divided.
     ///
     /// # Panics
     /// If `rows` is 0.

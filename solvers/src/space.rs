@@ -5,7 +5,7 @@
 //! batch and puts them back. Steps differ from row to row when each sample has
 //! its own step size, so coefficients come with a step for each row.
 
-use crate::norm::Norm;
+use crate::norm::{Mean, Norm};
 
 /// The operations on the states of one problem.
 pub trait Space {
@@ -36,6 +36,20 @@ pub trait Space {
         terms: &[(f64, &Self::State)],
         norm: &Norm,
     );
+
+    /// One norm for the batch: the mean of the rows' norms, for which there is
+    /// room in `out`.
+    fn batch_norm(
+        &self,
+        out: &mut [f64],
+        between: (&Self::State, &Self::State),
+        h: &[f64],
+        terms: &[(f64, &Self::State)],
+        (norm, mean): (&Norm, Mean),
+    ) -> f64 {
+        self.error_norm(out, between, h, terms, norm);
+        mean.over(out)
+    }
 
     /// The first row with a NaN or infinite coordinate, if there is one.
     fn non_finite_row(&self, y: &Self::State) -> Option<usize>;

@@ -221,11 +221,19 @@ pub(crate) fn weighted<S, R>(row: &Terms, k: &[S], f: impl FnOnce(&[(f64, &S)]) 
     let Some(first) = k.first() else {
         return f(&[]);
     };
-    let mut terms = [(0.0, first); MOST_STAGES];
-    for (term, &(stage, c)) in terms.iter_mut().zip(&row.0) {
+    // Most rows are short, and filling room for long ones takes longer than a
+    // step of a small system should.
+    match row.0.len() {
+        0..=8 => f(paired(row, k, &mut [(0.0, first); 8])),
+        _ => f(paired(row, k, &mut [(0.0, first); MOST_STAGES])),
+    }
+}
+
+fn paired<'a, 's, S>(row: &Terms, k: &'s [S], room: &'a mut [(f64, &'s S)]) -> &'a [(f64, &'s S)] {
+    for (term, &(stage, c)) in room.iter_mut().zip(&row.0) {
         *term = (c, &k[stage]);
     }
-    f(&terms[..row.0.len()])
+    &room[..row.0.len()]
 }
 
 #[cfg(test)]

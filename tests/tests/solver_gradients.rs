@@ -12,7 +12,7 @@ use solvers::{
 use std::ops::ControlFlow;
 
 type Plain = Tensor<Cpu<f64>>;
-type Recorded = Tensor<Var<Cpu<f64>>>;
+type Taped = Tensor<Var<Cpu<f64>>>;
 
 /// `tanh(y W) + cos t`.
 fn field<A: Algebra>(t: &[f64], y: &Tensor<A>, w: &Tensor<A>) -> Tensor<A> {
@@ -114,7 +114,7 @@ fn a_tape_duals_and_the_discrete_adjoint_agree_on_every_method() {
 fn the_reversible_adjoint_is_the_tapes() {
     let both = (start(), matrix());
     let (_, (y_bar, w_bar)) = value_and_grad(
-        |(y, w): &(Recorded, Recorded)| {
+        |(y, w): &(Taped, Taped)| {
             let space = TensorSpace::new();
             let mut taped = |t: &[f64], y: &Tensor<_>, dy: &mut Tensor<_>| *dy = field(t, y, w);
             let begin = Companions::at(y.clone());
@@ -147,7 +147,7 @@ fn gradients_stop_at_the_controller() {
     let mut rejected = 0;
     let both = (y0, matrix());
     let (_, chosen) = value_and_grad(
-        |(y, w): &(Recorded, Recorded)| {
+        |(y, w): &(Taped, Taped)| {
             let space = TensorSpace::new();
             let mut taped = |t: &[f64], y: &Tensor<_>, dy: &mut Tensor<_>| *dy = field(t, y, w);
             let mut observer = |t: &[f64], _: &Tensor<Var<Cpu<f64>>>| {
@@ -168,7 +168,7 @@ fn gradients_stop_at_the_controller() {
     assert!(rejected > 0 && nodes.len() > 3, "{rejected} {nodes:?}");
     let grid = TimeGrid::new(nodes).expect("a grid");
     let (_, fixed) = value_and_grad(
-        |(y, w): &(Recorded, Recorded)| {
+        |(y, w): &(Taped, Taped)| {
             let space = TensorSpace::new();
             let mut taped = |t: &[f64], y: &Tensor<_>, dy: &mut Tensor<_>| *dy = field(t, y, w);
             let solve = Solve::new(&space, &mut taped);

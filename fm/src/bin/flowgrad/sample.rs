@@ -24,7 +24,8 @@ pub(crate) struct Sample {
     /// A model written by `flowgrad train`.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// euler, midpoint, rk4, dopri5 (fixed steps) or adaptive (Dormand-Prince).
+    /// euler, midpoint, heun, ralston, kutta3, ssprk33, rk4, rk38, bs32, dopri5,
+    /// tsit5, dop853 (fixed steps) or adaptive (Dormand-Prince).
     #[arg(long, default_value = "rk4")]
     solver: String,
     /// Steps of a fixed solver.

@@ -1,0 +1,1 @@
+//! Nothing but a place for `benches/dormand_prince_peers.rs`.
