@@ -189,7 +189,7 @@ elementary! {
     /// `arsinh x`.
     asinh:                      libm::asinh,          rounded(libm::asinh),      Unary::Asinh;
     /// `arcosh x`.
-    acosh:                      libm::acosh,          rounded(libm::acosh),      Unary::Acosh;
+    acosh:                      acosh_f64,            rounded(acosh_f64),        Unary::Acosh;
     /// `artanh x`.
     atanh:                      libm::atanh,          rounded(libm::atanh),      Unary::Atanh;
     /// `1/(1 + e⁻ˣ)`.
@@ -223,6 +223,13 @@ elementary! {
     ceil:                       f64::ceil,            f32::ceil,                 Unary::Ceil;
     /// The nearest whole number, the even one if there are two.
     round:                      f64::round_ties_even, f32::round_ties_even,      Unary::Round;
+}
+
+/// `arcosh x`. Below −2 the library's formula cancels to a number where there
+/// is no value.
+#[inline(always)]
+fn acosh_f64(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
 }
 
 /// `1/(1 + e⁻ˣ)`; for `x → −∞`, `e⁻ˣ = ∞` and the quotient is the right 0.
