@@ -13,7 +13,7 @@
 
 use crate::algebra::{Algebra, Compare, Transpose};
 use crate::cpu::Cpu;
-use crate::linear::{End, Linear, Windows};
+use crate::linear::{End, Linear};
 use crate::map;
 use crate::pointwise::{Binary, SlopeKind, Unary};
 use crate::primitive::Primitive;
@@ -173,12 +173,6 @@ fn narrow(places: impl IntoIterator<Item = usize>) -> Vec<u32> {
     places.into_iter().map(narrow).collect()
 }
 
-/// The places that all windows see, one window after the other.
-fn places(windows: Windows) -> Vec<u32> {
-    let starts = (0..windows.count()).map(|w| w * windows.step);
-    narrow(starts.flat_map(|start| (0..windows.size).map(move |k| start + k * windows.dilation)))
-}
-
 /// The view that a rearrangement reads of an array of this shape, if it only
 /// reads.
 fn reads(op: &Linear, shape: &Shape, out: &Shape) -> Option<View> {
@@ -309,7 +303,7 @@ impl Algebra for Cuda<f32> {
             Linear::Fold { axis, windows } => {
                 let [outer, _, inner] = x.around(*axis);
                 let inner = inner / windows.size;
-                x.added_up(outer, inner, &places(*windows), windows.of, &out)
+                x.added_up(outer, inner, &narrow(windows.places()), windows.of, &out)
             }
             Linear::Roll { axis, by, of } => {
                 let index = (0..*of).map(|place| (place + of - by) % of);

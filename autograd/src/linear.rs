@@ -170,6 +170,12 @@ impl Windows {
             None => 0,
         }
     }
+
+    /// The places that all windows see, one window after the other.
+    pub(crate) fn places(self) -> impl Iterator<Item = usize> {
+        let starts = (0..self.count()).map(move |w| w * self.step);
+        starts.flat_map(move |start| (0..self.size).map(move |k| start + k * self.dilation))
+    }
 }
 
 /// An end of an axis.

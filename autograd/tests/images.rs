@@ -129,7 +129,13 @@ fn all_modes_and_orders_pass_the_checker_in_all_parameters() {
             // The last law, after all others hold: the running bound for the
             // errors of single precision grows with every normalisation, and
             // a network this deep outgrows it.
-            Err(failure) if name == "U-Net" && failure.law.starts_with("f32 differs") => {}
+            Err(failure)
+                if name == "U-Net"
+                    && failure.law.starts_with("f32 differs")
+                    && failure.found.is_nan() =>
+            {
+                println!("{name}: all laws but the last, whose bound is infinite");
+            }
             Err(failure) => panic!("{name}: {failure}"),
         }
     }

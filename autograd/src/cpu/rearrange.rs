@@ -8,7 +8,7 @@
 use super::Cpu;
 use super::permute::permute;
 use crate::algebra::Algebra;
-use crate::linear::{End, Linear, Windows};
+use crate::linear::{End, Linear};
 use crate::real::Real;
 use crate::shape::Shape;
 
@@ -35,11 +35,11 @@ pub(super) fn apply<F: Real>(op: &Linear, x: Cpu<F>) -> Cpu<F> {
             scatter_add(x.elements(), shape.around(*axis), index.as_slice(), *of)
         }
         Linear::Unfold { axis, windows } => {
-            let places: Vec<usize> = places(*windows).collect();
+            let places: Vec<usize> = windows.places().collect();
             gather(x.elements(), shape.around(*axis), &places)
         }
         Linear::Fold { axis, windows } => {
-            let places: Vec<usize> = places(*windows).collect();
+            let places: Vec<usize> = windows.places().collect();
             let (outer, n, inner) = shape.around(*axis);
             let around = (outer, n * windows.size, inner / windows.size);
             scatter_add(x.elements(), around, &places, windows.of)
@@ -190,12 +190,6 @@ fn scatter_add<F: Real>(x: &[F], (outer, n, inner): Around, index: &[usize], of:
         }
     }
     y
-}
-
-/// The places that all windows see, one window after the other.
-fn places(windows: Windows) -> impl Iterator<Item = usize> {
-    let starts = (0..windows.count()).map(move |w| w * windows.step);
-    starts.flat_map(move |start| (0..windows.size).map(move |k| start + k * windows.dilation))
 }
 
 fn diagonal<F: Real>(x: &[F], [m, n]: [usize; 2]) -> Vec<F> {
