@@ -36,3 +36,16 @@ impl Index {
         self.rows.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_knows_whether_it_lists_anything() {
+        let (none, two) = (Index::new(Vec::new()), Index::new(vec![4, 4]));
+        assert!(none.is_empty() && !two.is_empty());
+        assert_eq!((none.len(), two.len()), (0, 2));
+        assert_eq!(two.as_slice(), [4, 4]);
+    }
+}

@@ -296,6 +296,73 @@ mod tests {
         assert_eq!(counter_order[0], 0xd16c_fe09, "counter words in order");
     }
 
+    /// Each kind of number is its formula of the words of its block, and `rand`
+    /// gets the words themselves, of two the low one first.
+    ///
+    /// Verifies (AD.15).
+    #[test]
+    fn numbers_are_their_formulas_of_the_words() {
+        let draw = Draw::seed(5).stream(1);
+        let words: Vec<u32> = (0..3).flat_map(|index| block(draw, index)).collect();
+        let (mut single, mut double) = ([0.0f32; 12], [0.0f64; 6]);
+        // 2⁻²⁴ and 2⁻⁵³ are exact factors.
+        Philox::uniform_f32(draw, 0, &mut single);
+        for (&x, &w) in single.iter().zip(&words) {
+            assert_eq!(f64::from(x), f64::from(w >> 8) / 2f64.powi(24));
+        }
+        let wide = |pair: &[u32]| {
+            let bits = u64::from(pair[0]) * (1 << 21) + u64::from(pair[1] >> 11);
+            bits as f64 / 2f64.powi(53)
+        };
+        Philox::uniform_f64(draw, 0, &mut double);
+        for (&x, pair) in double.iter().zip(words.chunks(2)) {
+            assert_eq!(x, wide(pair));
+        }
+        let polar = |u: f64, v: f64| {
+            let (sin, cos) = (std::f64::consts::TAU * v).sin_cos();
+            let radius = (-2.0 * u.ln()).sqrt();
+            [radius * cos, radius * sin]
+        };
+        Philox::normal_f64(draw, 0, &mut double);
+        for (pair, words) in double.chunks(2).zip(words.chunks(4)) {
+            assert_eq!(pair, polar(1.0 - wide(&words[..2]), wide(&words[2..])));
+        }
+        // In single precision also where u is small, which is where the one that
+        // is added to 24 bits counts.
+        let near = |found: [f32; 2], even: u32, odd: u32| {
+            let u = (f64::from(even >> 8) + 1.0) / 2f64.powi(24);
+            let exact = polar(u, f64::from(odd >> 8) / 2f64.powi(24));
+            for (found, exact) in found.iter().zip(exact) {
+                // The logarithm, the root, sine or cosine and their product, each
+                // within 4 ulp of numbers up to 6.
+                let error = (f64::from(*found) - exact).abs();
+                assert!(
+                    error <= 4.0 * 4.0 * 6.0 * f64::from(f32::EPSILON) / 2.0,
+                    "{error:e}"
+                );
+            }
+        };
+        Philox::normal_f32(draw, 0, &mut single);
+        for (pair, words) in single.chunks(2).zip(words.chunks(2)) {
+            near([pair[0], pair[1]], words[0], words[1]);
+        }
+        for even in [0, 0x100, 0x200, 0x1000, u32::MAX] {
+            near(box_muller_f32(even, 0x1234_5678), even, 0x1234_5678);
+        }
+
+        let mut rng = Philox::new(draw);
+        let mut bytes = [0; 6];
+        let Ok(first) = rng.try_next_u32();
+        let Ok(pair) = rng.try_next_u64();
+        let Ok(()) = rng.try_fill_bytes(&mut bytes);
+        let Ok(next) = rng.try_next_u32();
+        assert_eq!(first, words[0]);
+        assert_eq!((pair as u32, (pair >> 32) as u32), (words[1], words[2]));
+        assert_eq!(bytes[..4], words[3].to_le_bytes());
+        assert_eq!(bytes[4..], words[4].to_le_bytes()[..2]);
+        assert_eq!(next, words[5]);
+    }
+
     #[test]
     fn a_range_may_be_split_anywhere() {
         let draw = Draw::seed(11).stream(2).step(5);

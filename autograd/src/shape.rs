@@ -148,6 +148,7 @@ mod tests {
         assert_eq!(s(&[]).broadcast(&s(&[4, 0])), Some(s(&[4, 0])));
         assert_eq!(s(&[1]).broadcast(&s(&[0])), Some(s(&[0])));
         assert_eq!(s(&[2, 3]).broadcast(&s(&[2])), None);
+        assert_eq!(format!("{:?} {}", s(&[2, 3]), s(&[])), "[2, 3] []");
     }
 
     #[test]

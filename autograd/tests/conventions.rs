@@ -297,6 +297,35 @@ fn one_hot_rows_and_tables() {
     assert_eq!(table.gather(&index).to_vec(), rows.matmul(&table).to_vec());
 }
 
+/// `y[o, i, k] = x[o, index[o, i, k], k]`, in words, along each axis.
+#[test]
+fn elements_are_taken_along_the_axis_that_is_named() {
+    let (shape, extents) = ([2, 4, 3], [5, 2, 7]);
+    let x = Plain::new(&shape, (0..24).map(f64::from).collect());
+    for axis in 0..3 {
+        let mut to = shape;
+        to[axis] = extents[axis];
+        let count: usize = to.iter().product();
+        let rows: Vec<usize> = (0..count).map(|k| (7 * k + k / 3) % shape[axis]).collect();
+        let mut expected = Vec::new();
+        for (place, &row) in rows.iter().enumerate() {
+            let mut at = [
+                place / (to[1] * to[2]),
+                place / to[2] % to[1],
+                place % to[2],
+            ];
+            at[axis] = row;
+            expected.push(((at[0] * shape[1] + at[1]) * shape[2] + at[2]) as f64);
+        }
+        let y = x.take_along_axis(axis, &Index::new(rows), extents[axis]);
+        assert_eq!(
+            (&y.shape()[..], y.to_vec()),
+            (&to[..], expected),
+            "axis {axis}"
+        );
+    }
+}
+
 /// A variable that leaves a loop of comparisons keeps its place: `select` and
 /// masks work in every reading.
 #[test]

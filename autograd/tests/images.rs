@@ -141,6 +141,52 @@ fn all_modes_and_orders_pass_the_checker_in_all_parameters() {
     }
 }
 
+/// A block whose last convolution is a constant adds this constant to its input,
+/// or to its shortcut where the channels change.
+#[test]
+fn a_block_adds_to_its_input() {
+    let constant = [0.5, -0.25];
+    let quiet = |inputs| {
+        let mut block = ResidualBlock::<Cpu<f64>>::new([inputs, 2], 4, 1, Draw::seed(3));
+        let weight = &mut block.conv2.weight;
+        *weight = Tensor::full(&weight.shape(), 0.0);
+        block.conv2.bias = Tensor::new(&[2], constant.to_vec());
+        block
+    };
+    let e = normal(&[1, 4], 4);
+    for inputs in [2, 3] {
+        let (block, x) = (quiet(inputs), normal(&[1, inputs, 3, 5], 3));
+        let way = match &block.shortcut {
+            Some(shortcut) => shortcut.apply(&x),
+            None => x.clone(),
+        };
+        assert_eq!(block.shortcut.is_some(), inputs == 3);
+        let y = block.apply(&x, &e);
+        for (place, (y, way)) in y.as_slice().iter().zip(way.as_slice()).enumerate() {
+            assert_eq!(*y, way + constant[place / 15]);
+        }
+    }
+}
+
+/// `t`, `sin 2πkt`, `cos 2πkt`, each for `k = 1, 2, 3`.
+#[test]
+fn time_features_are_their_formula() {
+    let t = Plain::new(&[2, 1], vec![0.3, 0.9]);
+    let features = TimeFeatures::Fourier(3);
+    let found = features.of(&t);
+    assert_eq!(found.shape()[..], [2, features.count()]);
+    for (row, t) in found.as_slice().chunks(7).zip([0.3f64, 0.9]) {
+        assert_eq!(row[0], t);
+        for k in 1..=3 {
+            let turn = std::f64::consts::TAU * f64::from(k as u8) * t;
+            // The phase, below 17, may be rounded otherwise, the functions by an ulp.
+            let allowed = (17.0 + 2.0) * f64::EPSILON;
+            assert!((row[k] - turn.sin()).abs() <= allowed);
+            assert!((row[3 + k] - turn.cos()).abs() <= allowed);
+        }
+    }
+}
+
 /// Group by group, in the words of the definition; and each sample by itself.
 #[test]
 fn normalisations_equal_the_loops() {

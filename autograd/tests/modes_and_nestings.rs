@@ -335,6 +335,9 @@ fn shards_add_up_and_their_bits_do_not_depend_on_threads() {
         assert_eq!(bits(&one), bits(&sharded(threads)), "{threads} threads");
     }
     let whole = value_and_grad(|net: &Mlp<Var<Cpu<f64>>>| loss(net, 0..50), &net);
+    // Squares: a sum of 50 terms in another order, none of which cancels.
+    let value = whole.0.item();
+    assert!((one.0.item() - value).abs() <= 100.0 * f64::EPSILON * value);
     for (a, b) in one.1.leaves().iter().zip(whole.1.leaves()) {
         let scale = b.as_slice().iter().fold(1.0f64, |m, x| m.max(x.abs()));
         for (a, b) in a.as_slice().iter().zip(b.as_slice()) {

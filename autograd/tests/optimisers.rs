@@ -331,6 +331,12 @@ fn orthogonalising_acts_on_singular_values_alone() {
         (low, high) = (low.min(near), high.max(near));
     }
     assert!(low >= 0.68 && high <= 1.14, "[{low}, {high}]");
+    // A square one, by its own recursion: the diagonal follows the scalars.
+    let square = Plain::new(&[2, 2], vec![3.0, 0.0, 0.0, 1.0]);
+    let near = brought_near_one(&[3.0, 1.0]);
+    let expected = Plain::new(&[2, 2], vec![near[0], 0.0, 0.0, near[1]]);
+    let error = farthest(&orthogonalise(&square, 5), &expected);
+    assert!(error <= 50.0 * 700.0 * f64::EPSILON, "{error:e}");
     let zeros = Plain::full(&[2, 3], 0.0);
     assert_eq!(orthogonalise(&zeros, 5).to_vec(), zeros.to_vec());
 }
@@ -448,11 +454,18 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
             .all(|(_, m)| joined(m).iter().all(|&x| x == 0.0))
     );
 
-    let wrong = (Plain::full(&[4, 3], 0.0), Plain::full(&[4], 0.0));
-    let payload = catch_unwind(AssertUnwindSafe(|| adam.step(&mut moved, &wrong, 0.1)))
-        .expect_err("a gradient of another shape is refused");
-    assert_eq!(
-        payload.downcast_ref::<String>().expect("text"),
-        "optimiser: parameter number 0 has shape [3, 4], its gradient [4, 3]"
-    );
+    for (wrong, said) in [
+        (
+            (Plain::full(&[4, 3], 0.0), Plain::full(&[4], 0.0)),
+            "optimiser: parameter number 0 has shape [3, 4], its gradient [4, 3]",
+        ),
+        (
+            (Plain::full(&[3, 4], 0.0), Plain::full(&[5], 0.0)),
+            "optimiser: parameter number 1 has shape [4], its gradient [5]",
+        ),
+    ] {
+        let payload = catch_unwind(AssertUnwindSafe(|| adam.step(&mut moved, &wrong, 0.1)))
+            .expect_err("a gradient of another shape is refused");
+        assert_eq!(payload.downcast_ref::<String>().expect("text"), said);
+    }
 }

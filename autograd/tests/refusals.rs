@@ -408,6 +408,23 @@ fn shapes_that_do_not_fit_are_named() {
             single(&|| drop(vec![autograd::Probe::Gaussian.variance(&x)])),
             "variance: a square matrix was expected, the shape is [2, 3]",
         ),
+        // Another rank, an axis that is not there, and another extent, each alone.
+        (
+            single(&|| drop(Plain::concat(&[&x, &Plain::full(&[2], 1.0)], 0))),
+            "concat: [2, 3] and [2] differ beyond axis 0",
+        ),
+        (
+            single(&|| drop(Plain::concat(&[&x, &x], 2))),
+            "concat: [2, 3] and [2, 3] differ beyond axis 2",
+        ),
+        (
+            single(&|| drop(Plain::concat(&[&x, &wrong], 0))),
+            "concat: [2, 3] and [3, 2] differ beyond axis 0",
+        ),
+        (
+            single(&|| drop(x.fold(1, 1, 1, 3))),
+            "fold: axis 2 of an array of shape [2, 3] with 2 axes",
+        ),
     ];
     for (found, expected) in cases {
         assert_eq!(found, expected);

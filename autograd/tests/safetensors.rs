@@ -142,3 +142,67 @@ fn all_that_does_not_fit_is_said_at_once() {
     archive.fill("scale", &mut scale).expect("it fits");
     assert_eq!(scale.item(), 0.3);
 }
+
+/// A file with one tensor of ones.
+fn of_shape(shape: &[usize]) -> Vec<u8> {
+    let count: usize = shape.iter().product();
+    let header = format!(
+        "{{\"x\":{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[0,{}]}}}}",
+        4 * count
+    );
+    let padded = format!("{header:width$}", width = header.len().next_multiple_of(8));
+    let mut bytes = (padded.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(padded.as_bytes());
+    bytes.extend((0..count).flat_map(|_| 1f32.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn six_axes_are_read_and_seven_are_named() {
+    let six = Archive::<f32>::from_bytes(&of_shape(&[1, 2, 1, 1, 1, 3])).expect("a valid file");
+    let mut found = Tensor::<Cpu<f32>>::full(&[1, 2, 1, 1, 1, 3], 0.0);
+    six.fill("x", &mut found).expect("it fits");
+    assert_eq!(found.to_vec(), [1.0; 6]);
+    let seven = Archive::<f32>::from_bytes(&of_shape(&[1, 2, 1, 1, 1, 3, 1]));
+    assert_eq!(
+        seven
+            .expect("a valid file")
+            .fill("x", &mut found)
+            .unwrap_err()
+            .to_string(),
+        "tensor \"x\" has 7 axes, at most 6 are supported"
+    );
+    // Six axes of another type are named by their type.
+    let doubles = Archive::<f64>::from_bytes(&of_shape(&[1, 2, 1, 1, 1, 3]));
+    let mut found = Tensor::<Cpu<f64>>::full(&[1, 2, 1, 1, 1, 3], 0.0);
+    assert_eq!(
+        doubles
+            .expect("a valid file")
+            .fill("x", &mut found)
+            .unwrap_err()
+            .to_string(),
+        "tensor \"x\" has type F32, but the model needs f64"
+    );
+}
+
+#[test]
+fn a_file_is_written_and_read_whole() {
+    let folder = std::env::temp_dir().join(format!("flowgrad-archive-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder is made");
+    let path = folder.join("model.safetensors");
+    let mut archive = Archive::<f32>::new();
+    archive.insert("scale", &Tensor::<Cpu<f32>>::scalar(0.3));
+    archive.write(&path).expect("the file is written");
+    let read = Archive::<f32>::read(&path);
+    std::fs::remove_dir_all(&folder).expect("the folder is removed");
+    let mut scale = Tensor::<Cpu<f32>>::scalar(0.0);
+    read.expect("it is read")
+        .fill("scale", &mut scale)
+        .expect("it fits");
+    assert_eq!(scale.item(), 0.3);
+    let missing = Archive::<f32>::read(&path).unwrap_err().to_string();
+    assert!(
+        missing.starts_with(&format!("{}: ", path.display())),
+        "{missing}"
+    );
+}

@@ -1,8 +1,10 @@
 //! Claims that need several crates stand in this package's `tests/` folder,
 //! one file for each family of claims; this library only finds the files they
-//! look at, and counts what they allocate.
+//! look at, counts what they allocate, and asks whether they would notice a
+//! wrong program.
 
 pub mod counting;
+pub mod mutation;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -215,6 +215,14 @@ fn what_does_not_fit_is_named() {
         "einsum \"abcd,efgh\" of [1, 1, 1, 1] and [1, 1, 1, 1]: \
          the result has 8 axes, at most 6 are supported"
     );
+    // Six are.
+    let [a3, b3] = [
+        plain(&[1, 1, 2], &[1.0, 2.0]),
+        plain(&[3, 1, 1], &[3.0, 4.0, 5.0]),
+    ];
+    let outer = Tensor::einsum("abc,def->abcdef", &a3, &b3);
+    assert_eq!(outer.shape()[..], [1, 1, 2, 3, 1, 1]);
+    assert_eq!(outer.to_vec(), [3.0, 4.0, 5.0, 6.0, 8.0, 10.0]);
     // One is not stretched.
     let one = plain(&[1, 3], &[0.0; 3]);
     assert!(panic_text(|| Tensor::einsum("ij,ij->ij", &a, &one)).contains("extents 2 and 1"));
