@@ -181,6 +181,11 @@ fn nan_mode_names_operation_and_line() {
     });
     assert!(text.starts_with("ln: first non-finite result"), "{text}");
     assert!(text.contains("modes_and_nestings.rs"), "{text}");
+    // The value under a derivative is looked at like any other.
+    let text = panic_text(|| {
+        let _ = trap_non_finite(|| grad(|x| x.ln().sum(), &scalar(-1.0)));
+    });
+    assert!(text.starts_with("ln: first non-finite result"), "{text}");
     // √x has a finite value at 0 and an infinite slope.
     let text = panic_text(|| {
         let _ = trap_non_finite(|| grad(|x| x.sqrt().sum(), &scalar(0.0)));

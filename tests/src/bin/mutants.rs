@@ -14,6 +14,7 @@
 //! code 1. What was killed is remembered until its line changes: begun again, the
 //! program goes on where it was, and tries survivors anew.
 
+use flowgrad_tests::mutation::mutant::Form;
 use flowgrad_tests::mutation::trial::{End, Program};
 use flowgrad_tests::mutation::workshop::{Changed, Standing, Workshop};
 use flowgrad_tests::mutation::{literal, operator, survivor};
@@ -99,9 +100,13 @@ fn find(question: &Question, workshop: &mut Workshop) -> Result<(), String> {
     workshop.standing = vec![Standing::Chosen; workshop.mutants.len()];
     for changed in workshop.files.values() {
         for site in &changed.sites {
-            let alone = site.form == flowgrad_tests::mutation::mutant::Form::Alone;
-            for &n in site.mutants.iter().filter(|_| alone) {
-                workshop.standing[n] = Standing::Alone;
+            let standing = match site.form {
+                Form::Alone => Standing::Alone,
+                Form::Never => Standing::Unviable,
+                _ => continue,
+            };
+            for &n in &site.mutants {
+                workshop.standing[n] = standing;
             }
         }
     }
@@ -137,6 +142,19 @@ fn killer(programs: &[Program], number: Option<usize>, reaching: usize) -> Optio
         })
 }
 
+/// The same for a change that needs a build of its own, of one program after the
+/// other: most fall to the first.
+fn killer_of_one(workshop: &Workshop, programs: &[Program], n: usize) -> Option<String> {
+    if !workshop.alone(n) {
+        return Some("the compiler".to_owned());
+    }
+    programs.iter().find_map(|program| {
+        let built = workshop.build(program.name());
+        let built = built.expect("a program builds, whose library does");
+        killer(&[program.with(built)], None, n)
+    })
+}
+
 fn run(question: &Question) -> Result<bool, String> {
     let begin = Instant::now();
     let mut workshop = Workshop::new(&root(), &question.package, &question.asked);
@@ -145,9 +163,11 @@ fn run(question: &Question) -> Result<bool, String> {
     println!("{count} changes in {} files", workshop.files.len());
     workshop.settle(&mut |line| println!("{line}"))?;
     println!("{:5} s: the schema compiles", begin.elapsed().as_secs());
-    let unviable = workshop.beside("unviable");
-    fs::write(&unviable, workshop.listed(Standing::Unviable))
-        .map_err(|e| format!("{}: {e}", unviable.display()))?;
+    for (name, standing) in [("unviable", Standing::Unviable), ("alone", Standing::Alone)] {
+        let path = workshop.beside(name);
+        fs::write(&path, workshop.listed(standing))
+            .map_err(|e| format!("{}: {e}", path.display()))?;
+    }
 
     let results = workshop.beside("results");
     let mut killed = kept(&results);
@@ -173,13 +193,11 @@ fn run(question: &Question) -> Result<bool, String> {
     for standing in [Standing::Chosen, Standing::Alone] {
         let mine = (0..count).filter(|&n| workshop.standing[n] == standing);
         let mine: Vec<usize> = mine.filter(|&n| open(&killed, &workshop, n)).collect();
+        println!("{} changes {standing:?}", mine.len());
         for (i, &n) in mine.iter().enumerate() {
             let by = match standing {
                 Standing::Chosen => killer(&programs, Some(n), n),
-                _ => match workshop.alone(n) && workshop.tests().is_some() {
-                    true => killer(&programs, None, n),
-                    false => Some("the compiler".to_owned()),
-                },
+                _ => killer_of_one(&workshop, &programs, n),
             };
             let (seconds, mutant) = (begin.elapsed().as_secs(), &workshop.mutants[n]);
             let place = format!("{}:{}: {}", mutant.file, mutant.line, mutant.what);

@@ -73,6 +73,9 @@ pub enum Form {
     },
     /// None is known: each change needs a build of its own.
     Alone,
+    /// None is possible: a condition that binds (`a && let …`) cannot be changed
+    /// to `||`.
+    Never,
 }
 
 /// The parts of a binary expression.

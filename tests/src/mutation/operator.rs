@@ -182,7 +182,7 @@ impl<'ast> Visit<'ast> for Forms<'_> {
             right: self.lines.range(&both.right),
         };
         let form = match both.op {
-            BinOp::And(_) | BinOp::Or(_) if binds(&both.left) || binds(&both.right) => Form::Alone,
+            BinOp::And(_) | BinOp::Or(_) if binds(&both.left) || binds(&both.right) => Form::Never,
             BinOp::And(_) | BinOp::Or(_) => Form::Lazy(operands),
             BinOp::Eq(_)
             | BinOp::Ne(_)
@@ -305,8 +305,8 @@ fn f(a: i64, b: i64, mut c: i64) -> bool {
         assert!(matches!(form("true", 3), Form::Value));
         assert!(matches!(form("!=", 4), Form::Comparison(_)));
         assert!(matches!(form("&&", 4), Form::Lazy(_)));
-        let alone = sites.iter().filter(|s| s.form == Form::Alone);
-        assert_eq!(alone.count(), 1, "a condition that binds is no expression");
+        let never = sites.iter().filter(|s| s.form == Form::Never);
+        assert_eq!(never.count(), 1, "a condition that binds is no expression");
 
         let schema = Schema::new(SOURCE, &sites, &mutants, |_| true);
         syn::parse_file(&schema.text).expect("the schema parses");

@@ -12,8 +12,8 @@
 use super::mutant::{Form, Mutant, Operands, Site};
 use std::ops::{Range, RangeInclusive};
 
-/// What asks the environment; appended to the root of the crate. `record:FILE`
-/// in place of a number writes down which mutants are reached.
+/// What asks the environment; appended to the root of the crate. The name of a
+/// file in place of a number writes down there which mutants are reached.
 pub const SWITCH: &str = r#"
 /// Whether this change of the program is chosen.
 #[inline]
@@ -82,7 +82,7 @@ impl Schema {
         for site in &mut sites {
             site.mutants.retain(|&n| chosen(n));
         }
-        sites.retain(|s| s.form != Form::Alone && !s.mutants.is_empty());
+        sites.retain(|s| !matches!(s.form, Form::Alone | Form::Never) && !s.mutants.is_empty());
         // What holds another stands before it; a body or a condition may be one
         // expression.
         sites.sort_by_key(|s| {
@@ -168,7 +168,7 @@ impl Writer<'_> {
         let site = &self.sites[i];
         let inner = |to: &mut Schema, part: &Range<usize>| self.write(to, part.clone(), i + 1);
         match &site.form {
-            Form::Alone => unreachable!("such sites are left out"),
+            Form::Alone | Form::Never => unreachable!("such sites are left out"),
             Form::Value => {
                 to.push("(");
                 self.choose(to, site, |m| m.by.clone());

@@ -40,12 +40,10 @@ impl Program {
     /// # Errors
     /// The test that fails.
     pub fn new(built: Built, scratch: &Path) -> Result<Self, String> {
-        let record = format!("record:{}", scratch.display());
-        // The variable is the name of the file itself.
-        let record = record.trim_start_matches("record:");
+        let record = scratch.display().to_string();
         let _ = std::fs::remove_file(scratch);
         let begin = Instant::now();
-        let end = run(&built, record, Duration::from_secs(1800));
+        let end = run(&built, &record, Duration::from_secs(1800));
         let time = begin.elapsed();
         if end != End::Passed {
             return Err(format!("{} without a change: {end:?}", built.name));
@@ -57,6 +55,15 @@ impl Program {
             time,
             reached,
         })
+    }
+
+    /// The same program, built anew.
+    #[must_use]
+    pub fn with(&self, built: Built) -> Self {
+        Program {
+            built,
+            ..self.clone()
+        }
     }
 
     /// Its name.

@@ -222,32 +222,45 @@ impl Workshop {
     /// Builds the tests: the programs, or nothing if they do not build.
     #[must_use]
     pub fn tests(&self) -> Option<Vec<Built>> {
-        let mut programs = Vec::new();
-        for package in &self.asked {
-            let mut cargo = self.cargo(&["test", "--no-run", "--lib", "--tests", "-p", package]);
-            let output = cargo.output().expect("cargo runs");
-            if !output.status.success() {
-                return None;
-            }
-            for message in messages(&output.stdout) {
-                let Some(path) = message["executable"].as_str() else {
-                    continue;
-                };
-                if message["profile"]["test"] != true {
-                    continue;
-                }
-                let manifest = Path::new(message["manifest_path"].as_str().unwrap_or(""));
-                programs.push(Built {
-                    path: PathBuf::from(path),
-                    name: message["target"]["name"].as_str().unwrap_or("").to_owned(),
-                    folder: manifest
-                        .parent()
-                        .expect("a package is in a folder")
-                        .to_owned(),
-                });
-            }
+        let packages = self.asked.iter();
+        let each = packages.map(|p| self.programs(p, &["--lib", "--tests"]));
+        Some(each.collect::<Option<Vec<_>>>()?.concat())
+    }
+
+    /// Builds one of them.
+    #[must_use]
+    pub fn build(&self, name: &str) -> Option<Built> {
+        self.asked.iter().find_map(|package| {
+            let library = package.trim_start_matches("flowgrad-");
+            let which: &[&str] = match name == library {
+                true => &["--lib"],
+                false => &["--test", name],
+            };
+            self.programs(package, which)?.pop()
+        })
+    }
+
+    fn programs(&self, package: &str, which: &[&str]) -> Option<Vec<Built>> {
+        let arguments = [&["test", "--no-run", "-p", package], which].concat();
+        let output = self.cargo(&arguments).output().expect("cargo runs");
+        if !output.status.success() {
+            return None;
         }
-        Some(programs)
+        let read = |message: Value| {
+            let manifest = Path::new(message["manifest_path"].as_str()?);
+            (message["profile"]["test"] == true).then_some(())?;
+            Some(Built {
+                path: PathBuf::from(message["executable"].as_str()?),
+                name: message["target"]["name"].as_str()?.to_owned(),
+                folder: manifest.parent()?.to_owned(),
+            })
+        };
+        Some(
+            messages(&output.stdout)
+                .into_iter()
+                .filter_map(read)
+                .collect(),
+        )
     }
 
     /// The copy with this one change and no switch: whether it compiles.
