@@ -189,7 +189,8 @@ impl MixturePath {
     /// Everything at time `t` in [0, 1] and point `x`.
     ///
     /// # Panics
-    /// If `x` has another dimension than the mixture.
+    /// If `x` has another dimension than the mixture, or `t` is outside [0, 1].
+    #[track_caller]
     #[must_use]
     pub fn at(&self, t: f64, x: &[f64]) -> Local {
         let d = self.target.dimension();
@@ -220,7 +221,7 @@ impl MixturePath {
     /// in any algebra, so that it can be differentiated by `x`.
     ///
     /// # Panics
-    /// If the shapes do not fit.
+    /// If the shapes do not fit, or a time is outside [0, 1].
     #[must_use]
     pub fn velocity<A: Algebra>(&self, t: &[f64], x: &Tensor<A>) -> Tensor<A> {
         let (batch, d) = (x.size(0), self.target.dimension());
@@ -248,6 +249,9 @@ impl MixturePath {
     }
 
     /// A point of the path: `a x₁ + b x₀ + σε`.
+    ///
+    /// # Panics
+    /// If `t` is outside [0, 1].
     pub fn sample(&self, t: f64, rng: &mut impl Rng) -> Vec<f64> {
         let c = self.schedule.at(t);
         let x1 = self.target.sample(rng);

@@ -48,8 +48,16 @@ impl Schedule {
     ];
 
     /// The coefficients and their derivatives at `t` in [0, 1].
+    ///
+    /// # Panics
+    /// If `t` is outside, or NaN.
+    #[track_caller]
     #[must_use]
     pub fn at(self, t: f64) -> Coefficients {
+        assert!(
+            (0.0..=1.0).contains(&t),
+            "schedule: the time is {t}, a number from 0 to 1 was expected"
+        );
         match self {
             Schedule::CondOt => Coefficients {
                 a: t,
@@ -100,6 +108,17 @@ fn variance_preserving(t: f64) -> Coefficients {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_outside_is_refused_with_its_value() {
+        for (t, said) in [(-1e-9, "-0.000000001"), (1.5, "1.5"), (f64::NAN, "NaN")] {
+            let payload = std::panic::catch_unwind(|| Schedule::Cosine.at(t)).unwrap_err();
+            assert_eq!(
+                payload.downcast_ref::<String>().expect("text"),
+                &format!("schedule: the time is {said}, a number from 0 to 1 was expected")
+            );
+        }
+    }
 
     /// Verifies (E.1).
     #[test]
