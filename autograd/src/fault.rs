@@ -186,6 +186,19 @@ mod tests {
         assert_eq!((push, pull), (right.clone(), wrong(9.0, 18.0)));
         let (push, pull) = planted(Direction::Alike, Some(1), Some(0));
         assert_eq!((push, pull), (wrong(6.0, 18.0), wrong(6.0, 18.0)));
+        // An array without elements has no row to be wrong in.
+        let fault = Fault {
+            relative: 0.5,
+            direction: Direction::Alike,
+            row: Some(0),
+            rule: None,
+        };
+        let none = Tensor::<Cpu<f64>>::new(&[0, 2], Vec::new());
+        let (push, pull) = with_fault(fault, || {
+            let push = jvp(|x| x.square(), &none, &none).1;
+            (push, vjp(|x| x.square(), &none, &none).1)
+        });
+        assert!(push.to_vec().is_empty() && pull.to_vec().is_empty());
         // There is no third rule.
         let (push, pull) = planted(Direction::Alike, None, Some(2));
         assert_eq!((push, pull), (right.clone(), right.clone()));

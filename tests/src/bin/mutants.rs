@@ -15,7 +15,7 @@
 //! program goes on where it was, and tries survivors anew.
 
 use flowgrad_tests::mutation::mutant::Form;
-use flowgrad_tests::mutation::trial::{End, Program};
+use flowgrad_tests::mutation::trial::{End, Test};
 use flowgrad_tests::mutation::workshop::{Changed, Standing, Workshop};
 use flowgrad_tests::mutation::{literal, operator, survivor};
 use flowgrad_tests::{root, sources};
@@ -128,30 +128,39 @@ fn kept(path: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The first program that notices, with its test.
-fn killer(programs: &[Program], number: Option<usize>, reaching: usize) -> Option<String> {
-    let asked = programs
-        .iter()
-        .filter(|p| p.reached.contains(&reaching) || number.is_none());
-    asked
-        .into_iter()
-        .find_map(|program| match program.run(number) {
-            End::Passed => None,
-            End::Failed(test) => Some(format!("{}: {test}", program.name())),
-            End::Hung => Some(format!("{}: hangs", program.name())),
-        })
+/// The first test that notices a change, of those that reach it.
+fn killer(tests: &[Test], n: usize) -> Option<String> {
+    let reaching = tests.iter().filter(|test| test.reached.contains(&n));
+    reaching.into_iter().find_map(|test| named(test, Some(n)))
+}
+
+/// The name of the test, if it notices.
+fn named(test: &Test, change: Option<usize>) -> Option<String> {
+    match test.run(change) {
+        End::Passed => None,
+        End::Failed => Some(test.name()),
+        End::Hung => Some(format!("{}, which hangs", test.name())),
+    }
 }
 
 /// The same for a change that needs a build of its own, of one program after the
 /// other: most fall to the first.
-fn killer_of_one(workshop: &Workshop, programs: &[Program], n: usize) -> Option<String> {
+fn killer_of_one(workshop: &Workshop, tests: &[Test], n: usize) -> Option<String> {
     if !workshop.alone(n) {
         return Some("the compiler".to_owned());
     }
-    programs.iter().find_map(|program| {
-        let built = workshop.build(program.name());
+    let mut programs: Vec<&str> = Vec::new();
+    for test in tests {
+        if !programs.contains(&test.program()) {
+            programs.push(test.program());
+        }
+    }
+    programs.into_iter().find_map(|name| {
+        let built = workshop.build(name);
         let built = built.expect("a program builds, whose library does");
-        killer(&[program.with(built)], None, n)
+        let own = tests.iter().filter(|test| test.program() == name);
+        own.into_iter()
+            .find_map(|test| named(&test.with(built.clone()), None))
     })
 }
 
@@ -179,14 +188,15 @@ fn run(question: &Question) -> Result<bool, String> {
 
     let built = workshop.tests().ok_or("the tests do not build")?;
     println!("{:5} s: the tests are built", begin.elapsed().as_secs());
-    let mut programs = Vec::new();
-    for one in built {
-        let program = Program::new(one, &workshop.beside("reached"))?;
-        let (time, reached) = (program.time.as_secs_f64(), program.reached.len());
-        println!("{:24} {time:6.1} s, reaches {reached}", program.name());
-        programs.push(program);
+    let mut tests = Vec::new();
+    for program in built {
+        let own = Test::all(&program, &workshop.beside("reached"))?;
+        let seconds: f64 = own.iter().map(|test| test.time.as_secs_f64()).sum();
+        println!("{:24} {:4} tests, {seconds:6.1} s", program.name, own.len());
+        tests.extend(own);
     }
-    programs.sort_by_key(|p| p.time);
+    // The quickest first.
+    tests.sort_by_key(|test| test.time);
 
     let mut survivors = Vec::new();
     // Those alone last: they take the sources that the others need.
@@ -196,8 +206,8 @@ fn run(question: &Question) -> Result<bool, String> {
         println!("{} changes {standing:?}", mine.len());
         for (i, &n) in mine.iter().enumerate() {
             let by = match standing {
-                Standing::Chosen => killer(&programs, Some(n), n),
-                _ => killer_of_one(&workshop, &programs, n),
+                Standing::Chosen => killer(&tests, n),
+                _ => killer_of_one(&workshop, &tests, n),
             };
             let (seconds, mutant) = (begin.elapsed().as_secs(), &workshop.mutants[n]);
             let place = format!("{}:{}: {}", mutant.file, mutant.line, mutant.what);

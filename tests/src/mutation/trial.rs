@@ -1,22 +1,21 @@
-//! **Trial**: tests, run with one change, up to the first that fails.
+//! **Trial**: a test, run with one change.
 
 use super::schema::VARIABLE;
 use super::workshop::Built;
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// Memory that a change may lead a test to ask for, in KiB.
 const MEMORY: u64 = 16 << 20;
 
-/// A test program, as it runs without a change.
+/// A test, as it runs without a change.
 #[derive(Clone, Debug)]
-pub struct Program {
-    built: Built,
+pub struct Test {
+    program: Built,
+    name: String,
     /// How long it takes.
     pub time: Duration,
     /// The changes that it reaches.
@@ -28,48 +27,70 @@ pub struct Program {
 pub enum End {
     /// No test noticed anything.
     Passed,
-    /// This test failed, or the program ended itself.
-    Failed(String),
+    /// It failed, or ended the program.
+    Failed,
     /// It took far longer than without the change.
     Hung,
 }
 
-impl Program {
-    /// The program, run once without a change.
+impl Test {
+    /// The tests of a program, each run once without a change.
     ///
     /// # Errors
     /// The test that fails.
-    pub fn new(built: Built, scratch: &Path) -> Result<Self, String> {
-        let record = scratch.display().to_string();
+    pub fn all(program: &Built, scratch: &Path) -> Result<Vec<Self>, String> {
+        let list = Command::new(&program.path)
+            .args(["--list", "--format", "terse"])
+            .output();
+        let list = list.map_err(|e| format!("{}: {e}", program.name))?;
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
+        names
+            .map(|name| Test::new(program, name, scratch))
+            .collect()
+    }
+
+    fn new(program: &Built, name: &str, scratch: &Path) -> Result<Self, String> {
         let _ = std::fs::remove_file(scratch);
         let begin = Instant::now();
-        let end = run(&built, &record, Duration::from_secs(1800));
+        let record = scratch.display().to_string();
+        let end = run(program, name, &record, Duration::from_secs(1800));
         let time = begin.elapsed();
         if end != End::Passed {
-            return Err(format!("{} without a change: {end:?}", built.name));
+            return Err(format!(
+                "{}: {name} without a change: {end:?}",
+                program.name
+            ));
         }
         let text = std::fs::read_to_string(scratch).unwrap_or_default();
         let reached = text.lines().filter_map(|line| line.parse().ok()).collect();
-        Ok(Program {
-            built,
+        Ok(Test {
+            program: program.clone(),
+            name: name.to_owned(),
             time,
             reached,
         })
     }
 
-    /// The same program, built anew.
+    /// The program that it is part of.
     #[must_use]
-    pub fn with(&self, built: Built) -> Self {
-        Program {
-            built,
-            ..self.clone()
-        }
+    pub fn program(&self) -> &str {
+        &self.program.name
     }
 
-    /// Its name.
+    /// Its name, with that of its program.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.built.name
+    pub fn name(&self) -> String {
+        format!("{}: {}", self.program.name, self.name)
+    }
+
+    /// The same test in its program built anew.
+    #[must_use]
+    pub fn with(&self, program: Built) -> Self {
+        Test {
+            program,
+            ..self.clone()
+        }
     }
 
     /// Runs it with a change, or with none if the change is in its text.
@@ -77,55 +98,39 @@ impl Program {
     pub fn run(&self, number: Option<usize>) -> End {
         let patience = self.time * 10 + Duration::from_secs(20);
         let number = number.map_or(String::new(), |n| n.to_string());
-        run(&self.built, &number, patience)
+        run(&self.program, &self.name, &number, patience)
     }
 }
 
-/// Runs until a test fails, the program ends or patience does.
-fn run(built: &Built, variable: &str, patience: Duration) -> End {
+/// Runs one test until it ends or patience does.
+fn run(program: &Built, test: &str, variable: &str, patience: Duration) -> End {
     let mut child = Command::new("sh")
-        .args(["-c", &format!("ulimit -v {MEMORY}; exec \"$0\"")])
-        .arg(&built.path)
+        .args(["-c", &format!("ulimit -v {MEMORY}; exec \"$0\" \"$@\"")])
+        .arg(&program.path)
+        .args(["--exact", test])
         .env(VARIABLE, variable)
         .env("RUST_BACKTRACE", "0")
-        .current_dir(&built.folder)
+        .current_dir(&program.folder)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
         .expect("a test program starts");
-    let output = child.stdout.take().expect("its output is piped");
-    let (lines, heard) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if lines.send(line).is_err() {
-                break;
-            }
-        }
-    });
     let deadline = Instant::now() + patience;
+    let mut pause = Duration::from_millis(1);
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match heard.recv_timeout(left) {
-            Ok(line) => {
-                let name = line.strip_prefix("test ");
-                if let Some(name) = name.and_then(|l| l.strip_suffix(" ... FAILED")) {
-                    stop(&mut child);
-                    return End::Failed(name.to_owned());
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                stop(&mut child);
-                return End::Hung;
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
+        match child.try_wait().expect("a child can be waited for") {
+            Some(status) if status.success() => return End::Passed,
+            Some(_) => return End::Failed,
+            None => {}
         }
-    }
-    let status = child.wait().expect("a child can be waited for");
-    match status.success() {
-        true => End::Passed,
-        false => End::Failed(status.to_string()),
+        if Instant::now() > deadline {
+            stop(&mut child);
+            return End::Hung;
+        }
+        std::thread::sleep(pause);
+        pause = (2 * pause).min(Duration::from_millis(50));
     }
 }
 

@@ -1,13 +1,13 @@
 //! What every way to take a derivative refuses, and in which words: mixed
 //! derivatives, parameters that are not reached, shapes that do not fit.
 
+use crate::panic_text;
 use autograd::check::Program;
 use autograd::{
     Algebra, Cpu, Dual, Pullback, Tensor, Var, checkpoint, divergence, divergence_reverse, grad,
     hessian, hutchinson, hvp, jacobian_forward, jacobian_reverse, jvp, laplacian, value_and_grad,
     value_and_grad_partial, vjp, vjp_partial,
 };
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Plain = Tensor<Cpu<f64>>;
 type Reverse = Tensor<Var<Cpu<f64>>>;
@@ -19,16 +19,6 @@ fn scalar(x: f64) -> Plain {
 
 fn point() -> Plain {
     Plain::new(&[1, 1], vec![2.0])
-}
-
-/// The text a closure panics with.
-fn panic_text(f: impl FnOnce()) -> String {
-    let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("a panic was expected");
-    payload
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-        .expect("panics carry text")
 }
 
 /// `x·y`, for two inputs.

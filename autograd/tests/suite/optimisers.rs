@@ -80,7 +80,7 @@ fn gradient(model: &Model, n: u32) -> Model {
 /// Verifies (AD.12), (AD.26), (AD.28), (AD.29).
 #[test]
 fn trajectories_are_those_of_the_reference() {
-    let text = include_str!("data/optimisers.txt");
+    let text = include_str!("../data/optimisers.txt");
     let mut compared = 0;
     for (name, mut optimiser, peak) in family(&start()) {
         let mut model = start();

@@ -1,6 +1,7 @@
 //! Normalisations against loops, and at rows where they could break.
 
-use super::{Plain, close, distance, held, holds_in_f32, panic_text, passes, plain};
+use super::{Plain, close, distance, held, holds_in_f32, passes, plain};
+use crate::panic_text;
 use autograd::check::{Program, check, sample};
 use autograd::{Algebra, Tensor, jvp};
 

@@ -1,27 +1,17 @@
 //! What the modes promise beyond single operations: nesting, depth, clear
 //! refusals, shards, divergence, and whole networks.
 
+use crate::panic_text;
 use autograd::check::{Program, check, sample};
 use autograd::{
     Algebra, Cpu, Draw, Dual, Mlp, Tensor, TimeFeatures, Tree, Unary, Var, divergence, grad,
     hutchinson, hvp, jvp, sum_over_shards, trap_non_finite, value_and_grad, vjp,
 };
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Plain = Tensor<Cpu<f64>>;
 
 fn scalar(x: f64) -> Plain {
     Plain::scalar(x)
-}
-
-/// The text a closure panics with.
-fn panic_text(f: impl FnOnce()) -> String {
-    let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("a panic was expected");
-    payload
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-        .expect("panics carry text")
 }
 
 fn cubic_sine<A: Algebra>(x: &Tensor<A>) -> Tensor<A> {

@@ -4,6 +4,7 @@
 //! Where the numbers are small integers every sum is exact in any order, so
 //! the comparison is equality.
 
+use crate::panic_text;
 use autograd::check::{self, Program, sample};
 use autograd::{
     Algebra, Convolution, Cpu, Draw, Philox, Primitive, Real, Tensor, Var, trap_non_finite, vjp,
@@ -554,19 +555,6 @@ fn a_sample_does_not_depend_on_its_batch() {
         let bound = 0.5 * f64::from(f32::EPSILON) * 57.0 * size;
         assert!((f64::from(*f) - d).abs() <= bound, "{f} against {d}");
     }
-}
-
-fn panic_text(f: impl FnOnce() -> Plain) -> String {
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
-    let payload = caught.expect_err("a panic was expected");
-    let text = payload.downcast_ref::<String>().cloned();
-    text.unwrap_or_else(|| {
-        payload
-            .downcast_ref::<&str>()
-            .copied()
-            .unwrap_or("")
-            .to_owned()
-    })
 }
 
 #[test]

@@ -10,7 +10,6 @@ mod normalisation;
 
 use autograd::check::{self, Program, Report};
 use autograd::{Algebra, Cpu, Dual, Real, Tensor, Var, grad, jvp, vjp_partial};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Plain = Tensor<Cpu<f64>>;
 
@@ -27,17 +26,6 @@ fn passes<P: Program>(name: &str, program: &P, at: &[Plain]) -> Report {
         }
         Err(failure) => panic!("{name}: {failure}"),
     }
-}
-
-/// The text a closure panics with.
-#[track_caller]
-fn panic_text<R>(f: impl FnOnce() -> R) -> String {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {
-        panic!("a panic was expected")
-    };
-    let text = payload.downcast_ref::<String>().cloned();
-    text.or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-        .expect("panics carry text")
 }
 
 /// The largest difference, NaN if one is; infinite if the lengths differ.

@@ -1,6 +1,7 @@
 //! Networks for images: derivatives by the checker, layers against loops,
 //! names, counts, and the ways to ask.
 
+use crate::panic_text;
 use autograd::check::{Program, check, sample};
 use autograd::{
     Algebra, ClassEmbedding, Conv2d, Convolution, Cpu, Draw, GroupNorm, Index, LayerNorm, Philox,
@@ -465,20 +466,6 @@ fn classes_are_asked_for_or_not() {
     let (value, gradient) = value_and_grad(asked, &net);
     assert!(value.item() > 0.0);
     assert!(gradient.leaves().iter().all(Tensor::all_finite));
-}
-
-fn panic_text<T>(f: impl FnOnce() -> T) -> String {
-    let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) else {
-        panic!("a panic was expected");
-    };
-    let text = payload.downcast_ref::<String>().cloned();
-    text.unwrap_or_else(|| {
-        payload
-            .downcast_ref::<&str>()
-            .copied()
-            .unwrap_or("")
-            .to_owned()
-    })
 }
 
 #[test]

@@ -3,9 +3,9 @@
 //! determinants by cofactors.
 
 use super::{
-    Plain, agree, close, direction, distance, double, held, holds_in_f32, panic_text, passes,
-    plain, size,
+    Plain, agree, close, direction, distance, double, held, holds_in_f32, passes, plain, size,
 };
+use crate::panic_text;
 use autograd::check::{Program, check, sample};
 use autograd::{
     Algebra, Cpu, Primitive, Real, Tensor, Transpose, Triangle, Var, grad, jvp, trap_non_finite,

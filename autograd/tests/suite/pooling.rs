@@ -1,5 +1,6 @@
 //! Pooling and resizing against loops written from their formulas.
 
+use crate::panic_text;
 use autograd::check::{self, Program, sample};
 use autograd::{Algebra, Cpu, Draw, Philox, Pooling, Tensor, Var, trap_non_finite, vjp};
 use rand::{Rng, RngExt};
@@ -325,15 +326,6 @@ fn padding_is_minus_infinity_and_nan_wins() {
     assert_eq!(none.max_pool2d(how).shape()[..], [0, 3, 3, 3]);
     let none = Plain::full(&[2, 0, 4, 4], 0.0);
     assert_eq!(none.avg_pool2d(how).shape()[..], [2, 0, 3, 3]);
-}
-
-fn panic_text(f: impl FnOnce() -> Plain) -> String {
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
-    let payload = caught.expect_err("a panic was expected");
-    payload
-        .downcast_ref::<String>()
-        .cloned()
-        .unwrap_or_default()
 }
 
 #[test]

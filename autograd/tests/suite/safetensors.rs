@@ -31,8 +31,8 @@ fn known() -> [Vec<f32>; 3] {
     ]
 }
 
-const FROM_PYTHON: &[u8] = include_bytes!("data/from_python.safetensors");
-const FROM_FLOWGRAD: &[u8] = include_bytes!("data/from_flowgrad.safetensors");
+const FROM_PYTHON: &[u8] = include_bytes!("../data/from_python.safetensors");
+const FROM_FLOWGRAD: &[u8] = include_bytes!("../data/from_flowgrad.safetensors");
 
 fn bits(numbers: &[f32]) -> Vec<u32> {
     numbers.iter().map(|x| x.to_bits()).collect()

@@ -1,7 +1,8 @@
 //! Attention against loops over queries and keys; masks, also those that hide
 //! everything.
 
-use super::{Plain, close, distance, held, holds_in_f32, panic_text, passes, plain};
+use super::{Plain, close, distance, held, holds_in_f32, passes, plain};
+use crate::panic_text;
 use autograd::check::{Program, check, sample};
 use autograd::{Algebra, Cpu, Tensor, Var, grad, trap_non_finite};
 
