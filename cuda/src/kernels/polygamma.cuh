@@ -38,14 +38,14 @@ static __device__ __forceinline__ double wide_factorial(int k) {
 
 // The derivative of order n + 1 of ln Gamma, for x >= 0 (AD.16), (AD.17).
 static __device__ __forceinline__ float fg_polygamma(int n, float at) {
-    const double bernoulli[8] = {1.0 / 6.0,  -1.0 / 30.0,     1.0 / 42.0, -1.0 / 30.0,
-                                 5.0 / 66.0, -691.0 / 2730.0, 7.0 / 6.0,  -3617.0 / 510.0};
+    const double bernoulli[7] = {1.0 / 6.0,  -1.0 / 30.0,     1.0 / 42.0, -1.0 / 30.0,
+                                 5.0 / 66.0, -691.0 / 2730.0, 7.0 / 6.0};
     double x = (double)at;
     if (x < 0.0) return NOT_A_NUMBER;
     double carried = ceil((double)(12 + 2 * n) - x);
     carried = carried > 0.0 ? carried : 0.0;
     double z = x + carried, series = 0.0;
-    for (int k = 8; k >= 1; k--) {
+    for (int k = 7; k >= 1; k--) {
         double ratio = 1.0;
         for (int i = 1; i < n; i++) ratio *= (double)(2 * k + i);
         double of_order = n == 0 ? 1.0 / (double)(2 * k) : ratio;

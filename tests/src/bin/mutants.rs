@@ -36,16 +36,20 @@ struct Question {
     /// Packages whose tests are asked.
     asked: Vec<String>,
     files: Vec<String>,
+    features: String,
 }
 
-const USAGE: &str = "usage: mutants [--literals] [--ask PACKAGE]... PACKAGE [FILE or FOLDER/]...";
+const USAGE: &str =
+    "usage: mutants [--literals] [--ask PACKAGE]... [--features LIST] PACKAGE [FILE or FOLDER/]...";
 
 fn question(mut words: impl Iterator<Item = String>) -> Result<Question, String> {
     let (mut literals, mut asked, mut plain) = (false, Vec::new(), Vec::new());
+    let mut features = String::new();
     while let Some(word) = words.next() {
         match &*word {
             "--literals" => literals = true,
             "--ask" => asked.push(words.next().ok_or(USAGE)?),
+            "--features" => features = words.next().ok_or(USAGE)?,
             option if option.starts_with('-') => {
                 return Err(format!("unknown option {option}\n{USAGE}"));
             }
@@ -62,6 +66,7 @@ fn question(mut words: impl Iterator<Item = String>) -> Result<Question, String>
         package,
         asked,
         files: plain.collect(),
+        features,
     })
 }
 
@@ -167,6 +172,7 @@ fn killer_of_one(workshop: &Workshop, tests: &[Test], n: usize) -> Option<String
 fn run(question: &Question) -> Result<bool, String> {
     let begin = Instant::now();
     let mut workshop = Workshop::new(&root(), &question.package, &question.asked);
+    workshop.features.clone_from(&question.features);
     find(question, &mut workshop)?;
     let count = workshop.mutants.len();
     println!("{count} changes in {} files", workshop.files.len());

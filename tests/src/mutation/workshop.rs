@@ -46,6 +46,8 @@ pub struct Workshop {
     folder: PathBuf,
     package: String,
     asked: Vec<String>,
+    /// Features of the packages to build with, between commas.
+    pub features: String,
     /// The files that are changed.
     pub files: BTreeMap<String, Changed>,
     /// All changes.
@@ -85,6 +87,7 @@ impl Workshop {
             folder,
             package: package.to_owned(),
             asked: asked.to_vec(),
+            features: String::new(),
             files: BTreeMap::new(),
             mutants: Vec::new(),
             standing: Vec::new(),
@@ -193,7 +196,7 @@ impl Workshop {
         let mut cargo = Command::new("cargo");
         cargo
             .args(arguments)
-            .arg("--message-format=json")
+            .args(["--message-format=json", "--features", &self.features])
             .env("CARGO_TARGET_DIR", self.folder.with_extension("target"))
             .env("CARGO_PROFILE_TEST_DEBUG", "0")
             // A change may leave a variable unused.
