@@ -28,6 +28,8 @@ use std::time::Instant;
 
 /// Files that are no program: they say where and how to check.
 const LEFT_OUT: [&str; 2] = ["/check/catalogue/", "/check/references/"];
+/// Files whose numbers say what a check allows, and how far it steps.
+const ALLOWANCES: &str = "/check/";
 
 /// What is asked for.
 struct Question {
@@ -78,7 +80,8 @@ fn find(question: &Question, workshop: &mut Workshop) -> Result<(), String> {
         let named = question.files.iter().any(|part| file.starts_with(&**part));
         let named = named || question.files.is_empty();
         let program = file.contains("/bin/");
-        let left_out = LEFT_OUT.iter().any(|part| file.contains(part));
+        let left_out = LEFT_OUT.iter().any(|part| file.contains(part))
+            || (question.literals && file.contains(ALLOWANCES));
         file.starts_with(&below) && named && !program && !left_out
     };
     let listed = match question.literals {
