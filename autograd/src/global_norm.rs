@@ -134,6 +134,16 @@ mod tests {
         assert_eq!(clip_global_norm(&mut pair([0.0, 0.0], 0.0), 1.0), Ok(0.0));
     }
 
+    /// The scale is a power of two: whole numbers whose norm is whole have it in
+    /// bits.
+    #[test]
+    fn scaling_costs_no_bit() {
+        for k in 1..=200 {
+            let k = f64::from(k);
+            assert_eq!(global_norm(&pair([3.0 * k, 0.0], 4.0 * k)), Ok(5.0 * k));
+        }
+    }
+
     #[test]
     fn the_norm_reaches_as_far_as_the_numbers() {
         for size in [1e300, 1e-300, 5e-324 * 1024.0] {

@@ -246,3 +246,33 @@ pub(crate) fn dense_composed<A: Algebra>(x: &A, w: &A, b: &A, f: Option<Unary>) 
     };
     (z.0, h)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Cpu;
+
+    /// Where a derivative is simpler than a product with its slope, it is still
+    /// what the slope of the formula sheet gives, in bits.
+    #[test]
+    fn shortcuts_are_the_slopes_of_the_sheet() {
+        let x = |numbers: [f64; 3]| Tensor::<Cpu<f64>>::new(&[3], numbers.to_vec());
+        let (a, b, v) = (
+            x([0.7, -3.0, 1e-3]),
+            x([1.9, 0.3, -7.0]),
+            x([0.1, -0.2, 11.0]),
+        );
+        for op in [Binary::Add, Binary::Sub, Binary::Mul] {
+            let y = a.binary(op, &b);
+            for side in [Side::Left, Side::Right] {
+                let short = of_binary(op, side, &a, &b, &y);
+                assert!(!matches!(short, Map::Partial { .. }), "{op:?}");
+                let [a, b, y] = [&a, &b, &y].map(Clone::clone);
+                #[rustfmt::skip]
+                let long = Map::Partial { op, side, a, b, y };
+                let (short, long) = (short.push(v.clone()), long.push(v.clone()));
+                assert_eq!(short.to_vec(), long.to_vec(), "{op:?} {side:?}");
+            }
+        }
+    }
+}

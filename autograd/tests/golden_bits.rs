@@ -7,7 +7,7 @@
 //! `UPDATE_GOLDEN=1 cargo test -p flowgrad-autograd --test golden_bits` writes
 //! the file anew; whoever does it changes numbers that users may have stored.
 
-use autograd::{Binary, Cpu, Tensor, Unary, Var, vjp};
+use autograd::{Binary, Cpu, Draw, Philox, Tensor, Unary, Var, vjp};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -73,6 +73,15 @@ fn lines() -> String {
             &ones,
         );
         line(op.name(), &y, &[slopes.0, slopes.1]);
+    }
+    // Random numbers, from the beginning and from the middle of a block.
+    for (name, draw) in [
+        ("uniform", Philox::uniform_f32 as fn(Draw, u64, &mut [f32])),
+        ("normal", Philox::normal_f32),
+    ] {
+        let mut numbers = vec![0.0; 100_003];
+        draw(Draw::seed(17).stream(3), 2, &mut numbers);
+        line(name, &Single::new(&[100_003], numbers), &[]);
     }
     text
 }

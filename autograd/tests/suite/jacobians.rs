@@ -460,6 +460,18 @@ fn the_estimates_scatter_as_the_formula_says() {
         let excess = (found - variance).abs() / (spread(probe) / n).sqrt();
         (bias, excess)
     };
+    // The formula itself: signs by enumeration, and normal probes have twice the
+    // squares of the diagonal more. A few dozen roundings of numbers below 100.
+    let deviations = (0..16u32).map(|signs| {
+        let sign = |i: usize| if signs >> i & 1 == 0 { 1.0 } else { -1.0 };
+        let form = (0..16).map(|k| sign(k / 4) * J[k] * sign(k % 4));
+        (form.sum::<f64>() - trace).powi(2)
+    });
+    let by_enumeration = deviations.sum::<f64>() / 16.0;
+    let diagonal: f64 = (0..4).map(|i| J[5 * i].powi(2)).sum();
+    let [signs, normal] = [Probe::Rademacher, Probe::Gaussian].map(|p| p.variance(&jacobian));
+    assert!((signs - by_enumeration).abs() <= 50.0 * 100.0 * f64::EPSILON);
+    assert!((normal - (by_enumeration + 2.0 * diagonal)).abs() <= 50.0 * 100.0 * f64::EPSILON);
     for probe in [Probe::Rademacher, Probe::Gaussian] {
         let (bias, excess) = judge(probe, probe.variance(&jacobian));
         assert!(bias <= 5.2 && excess <= 5.2, "{probe:?}: {bias}, {excess}");

@@ -269,6 +269,44 @@ fn lion_moves_by_the_rate_and_stays_within_its_bound() {
     assert!(theta.as_slice()[0].is_nan(), "NaN is not taken for a sign");
 }
 
+/// What the docs say the constants are.
+#[test]
+fn constants_are_those_of_the_papers() {
+    let adam = AdamConfig::default();
+    let constants = [adam.beta1, adam.beta2, adam.epsilon, adam.weight_decay];
+    assert_eq!(constants, [0.9, 0.999, 1e-8, 0.0]);
+    let lion = LionConfig::default();
+    assert_eq!(
+        [lion.beta1, lion.beta2, lion.weight_decay],
+        [0.9, 0.99, 0.0]
+    );
+    let sgd = SgdConfig::default();
+    assert_eq!(
+        (sgd.momentum, sgd.nesterov, sgd.weight_decay),
+        (0.9, false, 0.0)
+    );
+    let muon = MuonConfig::default();
+    assert_eq!(
+        [muon.momentum, muon.weight_decay, muon.adam_rate],
+        [0.95, 0.0, 0.015]
+    );
+    assert_eq!((muon.nesterov, muon.iterations, muon.adam), (true, 5, adam));
+}
+
+/// `m₁ = (1 − β₂)g`, in bits: the direction sees only its sign.
+///
+/// Verifies (AD.28).
+#[test]
+fn the_mean_of_lion_is_its_recursion() {
+    let mut theta = Plain::new(&[2], vec![3.0, -2.0]);
+    let mut lion = Lion::new(&theta, LionConfig::default());
+    let slope = Plain::new(&[2], vec![0.7, -11.0]);
+    lion.step(&mut theta, &slope, 0.25);
+    let moments = &Optimiser::<f64, Plain>::memory(&lion).moments;
+    let expected = [(1.0 - 0.99) * 0.7, (1.0 - 0.99) * -11.0];
+    assert_eq!(moments[0].1.to_vec(), expected);
+}
+
 /// `I − 2vvᵀ/‖v‖²`, orthogonal.
 fn reflection(v: &[f64]) -> Plain {
     let n = v.len();
@@ -368,6 +406,18 @@ fn muon_on_a_quadratic_follows_the_singular_values() {
         let allowed = f64::from(n) * 0.12 * 50.0 * 700.0 * f64::EPSILON;
         assert!(error <= allowed, "{n}: {error:e}");
     }
+    // More inputs than outputs: the step is not scaled, in bits.
+    let (plain, slope) = (of_singular_values(&[3.0, 1.0, 0.25]).t(), w.t());
+    assert!(plain.size(0) > plain.size(1));
+    let config = MuonConfig {
+        momentum: 0.0,
+        nesterov: false,
+        ..MuonConfig::default()
+    };
+    let mut moved = plain.clone();
+    Muon::new(&plain, config).step(&mut moved, &slope, 0.1);
+    let expected = &plain - 0.1 * orthogonalise(&slope, 5);
+    assert_eq!(moved.to_vec(), expected.to_vec());
     // What is not a matrix goes with AdamW, and holds no velocity.
     let model = (w, Plain::new(&[2], vec![1.0, -1.0]));
     let muon = Muon::new(&model, MuonConfig::default());
