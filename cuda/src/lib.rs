@@ -62,6 +62,7 @@ pub use graph::Graph;
 #[cfg(feature = "cuda")]
 pub use kernels::{
     adamw::{Adamw, AdamwConfig},
+    bf16::{Bf16, rounded},
     constant::{filled, scaled, shifted},
     dense::{Activation, Linear, LinearPull, LinearVersion, linear_silu, linear_silu_pull},
     flow_batch::{FlowBatch, FlowSource, FlowStreams, FlowVersion, Law, Sequence, random},

@@ -70,11 +70,10 @@ pub(crate) const NVRTC_CALLS: &[&str] = &[
 pub(crate) const CUBLAS_CALLS: &[&str] = &[
     "cublasCreate_v2",
     "cublasDestroy_v2",
+    "cublasGemmStridedBatchedEx",
     "cublasGetProperty",
-    "cublasSetMathMode",
     "cublasSetStream_v2",
     "cublasSetWorkspace_v2",
-    "cublasSgemmStridedBatched",
 ];
 
 /// Looks for driver, devices and libraries.

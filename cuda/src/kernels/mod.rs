@@ -6,6 +6,7 @@
 //! Empty arrays launch nothing.
 
 pub(crate) mod adamw;
+pub(crate) mod bf16;
 pub(crate) mod constant;
 pub(crate) mod dense;
 pub(crate) mod flow_batch;
@@ -28,6 +29,7 @@ pub(crate) const POLYNOMIAL: &str = include_str!("polynomial.cuh");
 pub fn sources() -> Vec<Source> {
     let sources = [
         &adamw::SOURCE,
+        &bf16::SOURCE,
         &constant::SOURCE,
         &dense::SOURCE,
         &flow_batch::SOURCE,
