@@ -1,7 +1,7 @@
 //! **Rounding to bfloat16**: 16 bits with the exponent of single precision.
 //!
 //! ```math
-//! \mathrm{bf16}(x) = x\,(1+\delta), \qquad |\delta| \le 2^{-9} \tag{CU.1}
+//! \mathrm{bf16}(x) = x\,(1+\delta), \qquad |\delta| \le 2^{-8} \tag{CU.1}
 //! ```
 //!
 //! for every `x` of at least `2⁻¹²⁶` that does not overflow: 8 bits count,
@@ -86,7 +86,7 @@ mod tests {
                 }
             }
         }
-        assert!(worst <= f64::powi(2.0, -9) && worst > 0.99 * f64::powi(2.0, -9));
+        assert!(worst <= f64::powi(2.0, -8) && worst > 0.99 * f64::powi(2.0, -8));
     }
 
     #[test]
