@@ -34,6 +34,7 @@ pub fn sources() -> Vec<Source> {
         &dense::SOURCE,
         &flow_batch::SOURCE,
         &matmul::SOURCE,
+        &matmul::TENSOR,
         &places::SOURCE,
         &reduce::SOURCE,
         &softmax::SOURCE,

@@ -15,4 +15,5 @@ mod places;
 mod product;
 mod reduce;
 mod softmax;
+mod tensor;
 mod view;
