@@ -11,6 +11,7 @@ pub(crate) mod constant;
 pub(crate) mod dense;
 pub(crate) mod flow_batch;
 pub(crate) mod matmul;
+pub(crate) mod mlp;
 pub(crate) mod places;
 pub(crate) mod reduce;
 pub(crate) mod softmax;
@@ -35,6 +36,9 @@ pub fn sources() -> Vec<Source> {
         &flow_batch::SOURCE,
         &matmul::SOURCE,
         &matmul::TENSOR,
+        &mlp::WIDTH_32,
+        &mlp::WIDTH_64,
+        &mlp::WIDTH_128,
         &places::SOURCE,
         &reduce::SOURCE,
         &softmax::SOURCE,
