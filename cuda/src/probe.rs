@@ -147,7 +147,12 @@ fn device(ordinal: c_int) -> Result<DeviceFacts, CudaUnavailable> {
     })
 }
 
-fn compiler_version() -> Result<Version, CudaUnavailable> {
+/// The version of NVRTC.
+///
+/// # Errors
+/// If it is not there.
+pub(crate) fn compiler_version() -> Result<Version, CudaUnavailable> {
+    libraries::preload();
     // SAFETY: loads and unloads the library, nothing more.
     if !unsafe { nvrtc::is_culib_present() } {
         return Err(CudaUnavailable::NoCompiler);
@@ -163,6 +168,14 @@ fn compiler_version() -> Result<Version, CudaUnavailable> {
         major: major as u32,
         minor: minor as u32,
     })
+}
+
+/// Whether what answers as NVRTC is the emulator of the tests. To be asked
+/// after [`compiler_version`] has found it.
+pub(crate) fn compiler_is_emulated() -> bool {
+    // SAFETY: the library is there, so this does not panic.
+    let library = unsafe { nvrtc::culib() };
+    all_there(library, "libnvrtc.so", &["cuda_emulator_launches"]).is_ok()
 }
 
 fn cublas_version() -> Result<Version, CudaUnavailable> {
