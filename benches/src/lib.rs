@@ -6,6 +6,8 @@ pub mod clock;
 pub mod device_clock;
 #[cfg(feature = "cuda")]
 pub mod device_step;
+pub mod device_table;
+pub mod floor;
 pub mod hand_written;
 pub mod in_turn;
 pub mod one_thread;
