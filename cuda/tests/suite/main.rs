@@ -9,6 +9,7 @@ mod device;
 mod flow_batch;
 mod formula;
 mod graph;
+mod loading;
 mod mlp;
 mod oracle;
 mod place;
