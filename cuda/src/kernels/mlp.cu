@@ -18,7 +18,8 @@
 //
 // `tensor` rests on a coincidence of mma.cuh: a lane holds of the sums C just
 // the places that it must hold of the next factor A, so layers are chained
-// without any lane talking to another. A warp takes 16 rows. The weights are
+// without any lane talking to another. A warp takes 16 rows, a block of 128
+// threads 64; of `shared` 256 threads take 64. The weights are
 // put in the order of the fragments once (`mlp_pack`), so that a lane reads
 // those of two instructions as 16 bytes, and a warp 512 neighbouring ones.
 
