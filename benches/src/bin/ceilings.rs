@@ -1,15 +1,16 @@
 //! Measures what a GPU can do at all: a copy, large products, a launch, and a
 //! graph. Prints lines `ceiling NAME VALUE`, in bytes, operations or seconds.
 //!
-//! `ceilings heavy` runs the three heaviest kernels a few times instead, for a
-//! profiler to look at.
+//! `ceilings probe` says what there is, and `ceilings heavy` runs the three
+//! heaviest kernels a few times, for a profiler to look at.
 //!
-//! Says why, and succeeds, where there is no GPU or an emulated one.
+//! Fails where there is no GPU, with the reason. Of an emulated one it refuses
+//! to tell times.
 
 use autograd::{Draw, Philox};
 use cuda::{
-    CudaError, Device, Factor, MatmulVersion, MlpShape, MlpVersion, NarrowMlp, Precision, filled,
-    linear_silu, matmul, matmul_lesson, rounded, scaled,
+    CudaError, Device, Factor, Found, MatmulVersion, MlpShape, MlpVersion, NarrowMlp, Precision,
+    filled, linear_silu, matmul, matmul_lesson, rounded, scaled,
 };
 use flowgrad_benches::device_clock::{device, tells_times, timed};
 use flowgrad_benches::floor::Ceilings;
@@ -112,15 +113,19 @@ fn main() -> ExitCode {
     let device = match device() {
         Ok(device) => device,
         Err(reason) => {
-            println!("{reason}");
-            return ExitCode::SUCCESS;
+            eprintln!("ceilings: {reason}\n{}", Found::look());
+            return ExitCode::FAILURE;
         }
     };
     let mut words = std::env::args().skip(1);
     let outcome = match words.next().as_deref() {
+        Some("probe") => {
+            print!("{}", Found::look());
+            device.synchronize()
+        }
         Some("heavy") => heavy(&device).map(|()| println!("{device:?}: ran")),
         Some(other) => {
-            eprintln!("ceilings: {other:?}; expected nothing, or heavy");
+            eprintln!("ceilings: {other:?}; expected nothing, probe or heavy");
             return ExitCode::from(2);
         }
         None if !tells_times(&device) => Ok(()),
