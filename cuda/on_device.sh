@@ -73,7 +73,7 @@ pack() {
     {
         built "${with[@]}" -p flowgrad-cuda --test suite --test nvrtc
         built "${with[@]}" -p flowgrad-autograd --test device_algebra --test device_graph \
-            --test device_step --test on_device
+            --test device_step --test on_device --test narrow_network
         built "${with[@]}" -p flowgrad-benches --bench cuda_over_cpu --bin ceilings --bin device_table
     } > "$room/programs"
     while read -r program; do
@@ -149,7 +149,7 @@ stage_kernels() {
 
 stage_tests() {
     local test failed=0
-    for test in suite device_algebra device_graph device_step on_device; do
+    for test in suite device_algebra device_graph device_step on_device narrow_network; do
         say "--- $test"
         bin/"$test" --test-threads=1 || failed=1
     done
