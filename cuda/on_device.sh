@@ -12,7 +12,7 @@
 #       DATE-cuda.md and DATE-cuda.log in the folder (benches/results).
 #   cuda/on_device.sh prove
 #       Packs and runs with the emulated driver, which needs g++ and no GPU;
-#       then again with a stage that fails and one that hangs.
+#       then without any, and with a stage that fails and one that hangs.
 #
 # Each stage has a time limit of its own. One that fails does not keep the rest
 # from running; the exit code is 0 if none failed. A stage whose tool is missing
@@ -41,6 +41,9 @@ refuse() {
 
 # The sizes of the training step that are timed, as the peers take them.
 readonly sizes=('4096,64,3' '4096,256,3' '16384,256,3' '16384,512,3')
+
+# The tests of `autograd` that run on a device.
+readonly tests=(device_algebra device_graph device_step on_device narrow_network)
 
 # --- pack ---------------------------------------------------------------------
 
@@ -72,15 +75,17 @@ pack() {
     local with=(--profile "$profile" --features cuda)
     {
         built "${with[@]}" -p flowgrad-cuda --test suite --test nvrtc
-        built "${with[@]}" -p flowgrad-autograd --test device_algebra --test device_graph \
-            --test device_step --test on_device --test narrow_network
+        built "${with[@]}" -p flowgrad-autograd "${tests[@]/#/--test=}"
         built "${with[@]}" -p flowgrad-benches --bench cuda_over_cpu --bin ceilings --bin device_table
     } > "$room/programs"
-    while read -r program; do
+    local name count=0
+    for name in suite nvrtc "${tests[@]}" cuda_over_cpu ceilings device_table; do
         # Cargo puts a hash behind the name of a test.
-        local name=${program##*/}
-        strip -o "$to/bin/${name%-????????????????}" "$program"
-    done < "$room/programs"
+        program=$(grep -E "/$name(-[0-9a-f]{16})?\$" "$room/programs") ||
+            refuse "pack: $name was not built"
+        strip -o "$to/bin/$name" "$program"
+        count=$((count + 1))
+    done
     cp "$script" "$to/cuda/"
     cp benches/peers/cuda_step_*.py "$to/benches/peers/"
     if [[ $emulated = yes ]]; then
@@ -96,7 +101,7 @@ pack() {
     local bytes
     bytes=$(stat -c %s "$out")
     ((bytes < most_bytes)) || refuse "pack: $out has $bytes bytes; expected less than $most_bytes"
-    say "packed $out: $((bytes >> 10)) KiB, $(wc -l < "$room/programs") programs"
+    say "packed $out: $((bytes >> 10)) KiB, $count programs"
 }
 
 # The emulated driver under the three names that programs open.
@@ -124,9 +129,10 @@ tool() {
     command -v "$1" || { [[ -x ${CUDA_HOME:-}/bin/$1 ]] && say "$CUDA_HOME/bin/$1"; }
 }
 
+# Ends the stage, which has a process of its own.
 skip() {
     say "skipped: $*"
-    return "$skipped"
+    exit "$skipped"
 }
 
 stage_probe() {
@@ -149,7 +155,7 @@ stage_kernels() {
 
 stage_tests() {
     local test failed=0
-    for test in suite device_algebra device_graph device_step on_device narrow_network; do
+    for test in suite "${tests[@]}"; do
         say "--- $test"
         bin/"$test" --test-threads=1 || failed=1
     done
@@ -161,9 +167,8 @@ sanitize() {
     local sanitizer
     if emulated; then
         skip "emulated: the emulated driver sees bounds and races itself"
-        return
     fi
-    sanitizer=$(tool compute-sanitizer) || { skip "no compute-sanitizer here" && return; }
+    sanitizer=$(tool compute-sanitizer) || skip "no compute-sanitizer here"
     "$sanitizer" --error-exitcode 9 "$@" bin/suite --test-threads=1 \
         reduce:: softmax:: dense:: tensor::every mlp::other places:: flow_batch::both
 }
@@ -175,13 +180,16 @@ stage_ceilings() {
 }
 
 stage_points() {
-    CRITERION_HOME=$work/criterion bin/cuda_over_cpu --bench --noplot
+    CRITERION_HOME=$work/criterion bin/cuda_over_cpu --bench --noplot | tee "$work/points"
+    # Elsewhere a machine without a GPU is nothing to complain of.
+    if grep '^skipped' "$work/points"; then
+        return 1
+    fi
 }
 
 stage_torch() {
     if emulated; then
         skip "emulated: peers are timed beside a GPU only"
-        return
     fi
     local run=(python3 benches/peers/cuda_step_torch.py)
     "${run[@]}" graph 1 "${sizes[@]}" | tee -a "$work/peers"
@@ -193,7 +201,6 @@ stage_torch() {
 stage_jax() {
     if emulated; then
         skip "emulated: peers are timed beside a GPU only"
-        return
     fi
     python3 benches/peers/cuda_step_jax.py 1 "${sizes[@]}" | tee -a "$work/peers"
 }
@@ -203,9 +210,8 @@ stage_profile() {
     if emulated; then
         bin/ceilings heavy
         skip "emulated: the kernels ran, there is nothing to profile"
-        return
     fi
-    ncu=$(tool ncu) || { skip "no ncu here" && return; }
+    ncu=$(tool ncu) || skip "no ncu here"
     local log=$work/ncu failed=0
     "$ncu" --section SpeedOfLight --launch-count 3 \
         --kernel-name 'regex:tensor_bf16|mlp_tensor|linear_silu' bin/ceilings heavy > "$log" 2>&1 ||
@@ -213,7 +219,6 @@ stage_profile() {
     cat "$log"
     if grep -q ERR_NVGPUCTRPERM "$log"; then
         skip "this user may not read the GPU's counters"
-        return
     fi
     return "$failed"
 }
@@ -317,7 +322,8 @@ report() {
     say
     sed 's/$/  /' FACTS
     if ! emulated; then
-        nvidia-smi --query-gpu=name,driver_version,clocks.max.sm --format=csv,noheader || true
+        nvidia-smi --query-gpu=name,driver_version,clocks.max.sm --format=csv,noheader 2> /dev/null ||
+            say "no answer of nvidia-smi"
     fi
     say
     say "| stage | verdict |"
@@ -364,6 +370,16 @@ prove() {
     expect "times are refused" grep -q 'times are refused' <<< "$table"
     expect "no time is told" test -z "$(grep -E '[0-9] ?(ms|µs)|^ceiling ' <<< "$table" || true)"
     expect "all stages have a verdict" test "$(grep -c '^| [a-z]* | [ps]' <<< "$table")" = "${#stages[@]}"
+
+    # Without a GPU: nothing passes that needs one, and tools are missed.
+    if ! command -v nvidia-smi > /dev/null && [[ ! -e /usr/local/cuda ]]; then
+        code=0
+        said=$(bash "$bundle/cuda/on_device.sh" run --out "$room/bare" 2>&1) || code=$?
+        say "$said" | sed 's/^/without a GPU: /'
+        expect "a run without a GPU fails" test "$code" = 1
+        expect "nothing passes there" test -z "$(grep ': passed' <<< "$said" || true)"
+        expect "tools are missed" grep -q '^memcheck: skipped: no compute-sanitizer here' <<< "$said"
+    fi
 
     # A stage that fails and one that hangs: seen, and the rest still runs.
     printf '#!/bin/sh\necho planted; exit 3\n' > "$bundle/bin/suite"

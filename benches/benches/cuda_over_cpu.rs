@@ -223,6 +223,11 @@ fn sampling(mut group: Option<Group<'_>>, device: &Device) {
     }
 }
 
+/// Whether there are kernels for the whole network at once.
+fn is_narrow(size: Size) -> bool {
+    [32, 64, 128].contains(&size.hidden)
+}
+
 type FusedSampling<'a> = Box<dyn Fn(&Host, &Host, &Tensor<Rounded>, Option<&mut Group<'_>>) + 'a>;
 
 /// The step with the whole network in one launch, where it is narrow enough.
@@ -237,7 +242,7 @@ fn fused_sampling<'a>(
         hidden: size.layers,
         outputs: DIMENSION,
     };
-    if ![32, 64, 128].contains(&size.hidden) {
+    if !is_narrow(size) {
         return None;
     }
     Some(Box::new(move |t, x, bound, mut group| {
@@ -304,17 +309,21 @@ fn training(mut group: Option<Group<'_>>, device: &Device) {
         });
         for precision in Precision::ALL {
             device.set_precision(precision);
-            for fused in [false, true] {
+            let narrow = precision == Precision::F32 && is_narrow(size);
+            for kind in ["graph", "fused", "narrow, fused"] {
+                if kind.starts_with("narrow") && !narrow {
+                    continue;
+                }
                 let mut step = DeviceStep::new(device, size).expect("there is room");
-                let recording = device.record(|| match fused {
-                    false => step.step(),
-                    true => step.fused_step(),
+                let recording = device.record(|| match kind {
+                    "graph" => step.step(),
+                    "fused" => step.fused_step(),
+                    _ => step.narrow_step(),
                 });
                 let (graph, loss) = recording.expect("it can be recorded");
                 graph.replay().expect("it replays");
                 let loss = loss.download().expect("no fault")[0];
                 assert!(loss.is_finite() && loss > 0.0, "a loss: {loss}");
-                let kind = if fused { "fused" } else { "graph" };
                 let id = id(&format!("cuda {kind} {precision:?}"));
                 on_device(group.as_mut(), device, id, || graph.replay());
             }
@@ -366,6 +375,10 @@ fn compare_gradients(device: &Device, size: Size) {
     };
     let fused = download(step.fused_slopes(&batch).expect("no fault"));
     judge("fused kernels", &fused[0], &fused[1]);
+    if is_narrow(size) {
+        let narrow = download(step.narrow_slopes(&batch).expect("no fault"));
+        judge("the network in one launch", &narrow[0], &narrow[1]);
+    }
     let eager = download(step.slopes(batch).expect("no fault"));
     judge("the algebra", &eager[0], &eager[1]);
 }

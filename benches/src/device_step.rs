@@ -1,6 +1,6 @@
 //! **The training step that is raced, on the GPU**, in three readings: the
-//! algebra eagerly, the same recorded as a graph, and composed by hand from the
-//! fused kernels.
+//! algebra, fused kernels layer by layer, and the whole network in one launch
+//! and its pull in another. Each eagerly, or recorded as a graph.
 //!
 //! Everything that a step changes lies on the device, so a graph of any of them
 //! draws a new batch and moves the parameters at each replay.
@@ -11,8 +11,9 @@ use autograd::{
 };
 use cuda::{
     Activation, Adamw, AdamwConfig, Buffer, CudaError, Device, Expr, Factor, FlowBatch, FlowSource,
-    FlowStreams, FlowVersion, Formula, Linear, LinearVersion, SumVersion, View, column_sums,
-    linear_silu, linear_silu_pull, matmul, read_view, scaled, sum, write_view,
+    FlowStreams, FlowVersion, Formula, Linear, LinearVersion, MlpShape, MlpVersion, NarrowMlp,
+    SumVersion, View, column_sums, linear_silu, linear_silu_pull, matmul, read_view, scaled, sum,
+    write_view,
 };
 
 /// The mean over samples and coordinates of `(v(t, x_t) − target)²`.
@@ -42,8 +43,11 @@ pub struct DeviceStep {
     template: Mlp<Cpu<f32>>,
     source: FlowSource,
     adam: Adamw,
-    /// The error's square, and the slope of the mean loss by the velocity.
+    /// The error's square, and the slope of the mean loss by the velocity, from
+    /// a velocity without its last bias, the bias, and the target.
     error: Formula,
+    /// The same from a velocity and the target.
+    error_of_whole: Formula,
 }
 
 /// A dense layer at work on these rows.
@@ -89,18 +93,19 @@ impl DeviceStep {
         };
         let data = device.upload(&data)?;
         let mean = 1.0 / (size.batch * DIMENSION) as f64;
-        let error = move |x: &[Expr]| {
-            let [v, b, target] = [0, 1, 2].map(|k| x[k].clone());
-            let off = v + b - target;
+        let error = move |off: Expr| {
             let factor = off.constant(2.0 * mean);
             vec![off.clone() * off.clone(), factor * off]
         };
+        let with_bias = |x: &[Expr]| error(x[0].clone() + x[1].clone() - x[2].clone());
+        let of_whole = |x: &[Expr]| error(x[0].clone() - x[1].clone());
         Ok(DeviceStep {
             size,
             template,
             source: FlowSource::new(data, [size.batch, DIMENSION], 1, streams)?,
             adam: Adamw::new(device, &flat, config, 1e-3)?,
-            error: Formula::new("error", 3, error),
+            error: Formula::new("error", 3, with_bias),
+            error_of_whole: Formula::new("error_of_whole", 2, of_whole),
         })
     }
 
@@ -247,6 +252,30 @@ impl DeviceStep {
         Ok((loss, gradient))
     }
 
+    /// Loss and gradient with the whole network in one launch, and its pull in
+    /// another: in single precision, whatever the device is set to.
+    ///
+    /// # Errors
+    /// If the network is not narrow enough, or the device refuses.
+    pub fn narrow_slopes(&self, batch: &FlowBatch) -> Result<Slopes, CudaError> {
+        let (rows, parameters) = (self.size.batch, &self.adam.parameters);
+        let shape = MlpShape {
+            inputs: DIMENSION + 1,
+            width: self.size.hidden,
+            hidden: self.size.layers,
+            outputs: DIMENSION,
+        };
+        let net = NarrowMlp::new(shape, parameters)?;
+        let v = net.velocity(&batch.xt, &batch.t, rows, MlpVersion::Shared)?;
+        let inputs = [&v, &batch.target];
+        let errors = self
+            .error_of_whole
+            .apply(parameters.device(), &inputs, v.len())?;
+        let loss = sum(&errors[0], SumVersion::Shuffle)?;
+        let pull = net.pull(&batch.xt, &batch.t, rows, &errors[1])?;
+        Ok((scaled(&loss, 1.0 / v.len() as f32)?, pull.parameters))
+    }
+
     /// Numbers of a row before, between and behind the layers.
     fn widths(&self) -> Vec<usize> {
         let mut widths = vec![DIMENSION + 1];
@@ -262,6 +291,17 @@ impl DeviceStep {
     pub fn step(&mut self) -> Result<Buffer<f32>, CudaError> {
         let batch = self.batch()?;
         let (loss, gradient) = self.slopes(batch)?;
+        self.adam.step(&gradient)?;
+        Ok(loss)
+    }
+
+    /// One step with the network in one launch; the loss before it.
+    ///
+    /// # Errors
+    /// If the network is not narrow enough, or the device refuses.
+    pub fn narrow_step(&mut self) -> Result<Buffer<f32>, CudaError> {
+        let batch = self.batch()?;
+        let (loss, gradient) = self.narrow_slopes(&batch)?;
         self.adam.step(&gradient)?;
         Ok(loss)
     }
