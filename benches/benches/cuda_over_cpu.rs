@@ -216,8 +216,15 @@ fn sampling(mut group: Option<Group<'_>>, device: &Device) {
             let id = id(&format!("cuda graph {precision:?}"));
             on_device(group.as_mut(), device, id, || graph.replay());
         }
-        if let Some(fused) = fused_sampling(device, &net, size) {
-            fused(&t, &x, &bound, group.as_mut());
+        if is_narrow(size) {
+            let fused = FusedSampling {
+                net: &net,
+                size,
+                t: &t,
+                x: &x,
+                bound: &bound,
+            };
+            fused.run(device, group.as_mut());
         }
         on_cpu(group.as_mut(), id("cpu"), || euler(&net, &t, &x));
     }
@@ -228,60 +235,62 @@ fn is_narrow(size: Size) -> bool {
     [32, 64, 128].contains(&size.hidden)
 }
 
-type FusedSampling<'a> = Box<dyn Fn(&Host, &Host, &Tensor<Rounded>, Option<&mut Group<'_>>) + 'a>;
-
-/// The step with the whole network in one launch, where it is narrow enough.
-fn fused_sampling<'a>(
-    device: &'a Device,
+/// The step with the whole network in one launch: the network, its points and
+/// time, and what the step may be.
+struct FusedSampling<'a> {
     net: &'a Mlp<Cpu<f32>>,
     size: Size,
-) -> Option<FusedSampling<'a>> {
-    let shape = MlpShape {
-        inputs: DIMENSION + 1,
-        width: size.hidden,
-        hidden: size.layers,
-        outputs: DIMENSION,
-    };
-    if !is_narrow(size) {
-        return None;
-    }
-    Some(Box::new(move |t, x, bound, mut group| {
-        let flat: Vec<f32> = net.leaves().iter().flat_map(Tensor::to_vec).collect();
+    t: &'a Host,
+    x: &'a Host,
+    bound: &'a Tensor<Rounded>,
+}
+
+impl FusedSampling<'_> {
+    fn run(&self, device: &Device, mut group: Option<&mut Group<'_>>) {
+        let flat: Vec<f32> = self.net.leaves().iter().flat_map(Tensor::to_vec).collect();
         let theta = device.upload(&flat).expect("there is room");
+        let shape = MlpShape {
+            inputs: DIMENSION + 1,
+            width: self.size.hidden,
+            hidden: self.size.layers,
+            outputs: DIMENSION,
+        };
         let narrow = NarrowMlp::new(shape, &theta).expect("no fault");
-        let time = device.upload(&t.as_slice()[..1]).expect("there is room");
-        let at = device.upload(x.as_slice()).expect("there is room");
+        let time = device.upload(&self.t.as_slice()[..1]);
+        let (time, at) = (time.expect("there is room"), upload(device, self.x));
+        let at = at.buffer();
         let advance = Formula::new("euler", 2, |x| {
             let step = x[0].constant(STEP);
             vec![x[0].clone() + step * x[1].clone()]
         });
         for version in MlpVersion::ALL {
             let step = || {
-                let v = narrow.velocity(&at, &time, size.batch, version)?;
-                let mut y = advance.apply(device, &[&at, &v], at.len())?;
+                let v = narrow.velocity(at, &time, self.size.batch, version)?;
+                let mut y = advance.apply(device, &[at, &v], at.len())?;
                 Ok(y.remove(0))
             };
             let (graph, y) = device.record(step).expect("it can be recorded");
             graph.replay().expect("it replays");
-            let found = y.download().expect("no fault");
-            match version {
-                MlpVersion::Shared => assert_within("fused step", &found, bound),
-                // In the norm of what the network adds, as its tests have it.
-                MlpVersion::Tensor => {
-                    let (mut off, mut all) = (0.0, 0.0);
-                    let exact = bound.value().as_slice();
-                    for ((&found, &exact), &x) in found.iter().zip(exact).zip(x.as_slice()) {
-                        off += (f64::from(found) - exact).powi(2);
-                        all += (exact - f64::from(x)).powi(2);
-                    }
-                    let error = f64::sqrt(off / all);
-                    assert!(error <= 1e-2, "fused step in bfloat16: {error:e}");
-                }
-            }
-            let id = BenchmarkId::new(format!("cuda fused {version:?}"), size);
+            self.judge(version, &y.download().expect("no fault"));
+            let id = BenchmarkId::new(format!("cuda fused {version:?}"), self.size);
             on_device(group.as_deref_mut(), device, id, || graph.replay());
         }
-    }))
+    }
+
+    fn judge(&self, version: MlpVersion, found: &[f32]) {
+        if version == MlpVersion::Shared {
+            return assert_within("fused step", found, self.bound);
+        }
+        // Bfloat16 in the norm of what the network adds, as its tests have it.
+        let (mut off, mut all) = (0.0, 0.0);
+        let exact = self.bound.value().as_slice().iter();
+        for ((&found, &exact), &x) in found.iter().zip(exact).zip(self.x.as_slice()) {
+            off += (f64::from(found) - exact).powi(2);
+            all += (exact - f64::from(x)).powi(2);
+        }
+        let error = f64::sqrt(off / all);
+        assert!(error <= 1e-2, "fused step in bfloat16: {error:e}");
+    }
 }
 
 fn training(mut group: Option<Group<'_>>, device: &Device) {

@@ -198,9 +198,9 @@ impl DeviceStep {
         let (last, hidden) = weights.split_last().expect("a network has layers");
         let version = LinearVersion::Cublas(precision);
         let mut outs: Vec<Activation> = Vec::new();
-        for i in 0..hidden.len() {
+        for own in hidden {
             let x = outs.last().map_or(&input, |out| &out.h);
-            let out = linear_silu(layer(&weights[i], x, rows), version)?;
+            let out = linear_silu(layer(own, x, rows), version)?;
             outs.push(out);
         }
         let h = outs.last().map_or(&input, |out| &out.h);
