@@ -6,10 +6,12 @@
 //! Empty arrays launch nothing.
 
 pub(crate) mod adamw;
+pub(crate) mod bf16;
 pub(crate) mod constant;
 pub(crate) mod dense;
 pub(crate) mod flow_batch;
 pub(crate) mod matmul;
+pub(crate) mod mlp;
 pub(crate) mod places;
 pub(crate) mod reduce;
 pub(crate) mod softmax;
@@ -28,17 +30,26 @@ pub(crate) const POLYNOMIAL: &str = include_str!("polynomial.cuh");
 pub fn sources() -> Vec<Source> {
     let sources = [
         &adamw::SOURCE,
+        &bf16::SOURCE,
         &constant::SOURCE,
         &dense::SOURCE,
         &flow_batch::SOURCE,
         &matmul::SOURCE,
+        &matmul::TENSOR,
+        &mlp::WIDTH_32,
+        &mlp::WIDTH_64,
+        &mlp::WIDTH_128,
         &places::SOURCE,
         &reduce::SOURCE,
         &softmax::SOURCE,
         &unfold::SOURCE,
         &view::SOURCE,
     ];
-    sources.iter().map(|source| (***source).clone()).collect()
+    let fixed = sources.iter().map(|source| (***source).clone());
+    // The pull of a network is one text for each depth.
+    let depths = [(32, 1), (64, 3), (64, 8), (128, 2)];
+    let pulls = depths.map(|(width, hidden)| mlp::pull_source(width, hidden));
+    fixed.chain(pulls.into_iter().flatten()).collect()
 }
 
 /// A number of elements as the kernels count them.
