@@ -7,6 +7,7 @@ use crate::error::{CudaError, Doing};
 use crate::found::{DeviceFacts, Found};
 use crate::pool::{Block, Memory, Pool, PoolCounts};
 use crate::product::{Handle, Precision};
+use crate::resident::Resident;
 use crate::source::Source;
 use crate::unavailable::CudaUnavailable;
 use cudarc::driver::sys::CUdeviceptr;
@@ -35,8 +36,7 @@ struct Inner {
     /// By the hash of their text, and by name.
     functions: Mutex<HashMap<u64, HashMap<String, Arc<Function>>>>,
     precision: Mutex<Precision>,
-    /// Constants, by their bits.
-    constants: Mutex<HashMap<Vec<u32>, Arc<Block>>>,
+    resident: Mutex<Resident>,
     /// What a recorded graph must keep alive; `None` when none is recorded.
     kept: Mutex<Option<Vec<Arc<Block>>>>,
     pool: Arc<Pool>,
@@ -177,7 +177,7 @@ impl Device {
             facts,
             functions: Mutex::default(),
             precision: Mutex::default(),
-            constants: Mutex::default(),
+            resident: Mutex::default(),
             kept: Mutex::default(),
             pool: Arc::new(Pool::new(stream.clone(), memory)),
             product: OnceLock::new(),
@@ -295,6 +295,15 @@ impl Device {
         }
     }
 
+    /// Refuses a copy that a graph would have to record: the driver would
+    /// refuse it too, and say less.
+    fn allow_copy(&self, direction: &'static str) -> Result<(), CudaError> {
+        match self.inner.pool.is_recording() {
+            true => Err(CudaError::CopyInGraph { direction }),
+            false => Ok(()),
+        }
+    }
+
     pub(crate) fn set_recording(&self, recording: bool) {
         self.inner.pool.set_recording(recording);
     }
@@ -315,13 +324,7 @@ impl Device {
             _ => Some(Arc::new(self.inner.pool.allocate(bytes)?)),
         };
         // A block that a recorded graph uses is used by nobody else.
-        self.keep(block.as_ref());
-        Ok(Buffer {
-            device: self.clone(),
-            block,
-            len,
-            element: PhantomData,
-        })
+        Ok(self.buffer_of(block, len))
     }
 
     /// A buffer of zeros.
@@ -350,41 +353,19 @@ impl Device {
         Ok(buffer)
     }
 
-    /// These numbers, never to be changed: those that were asked for before
-    /// are not copied again, so a program that a graph records may mention
-    /// constants.
-    ///
-    /// # Errors
-    /// If there is no memory for them.
-    pub fn constant(&self, numbers: &[f32]) -> Result<Arc<Buffer<f32>>, CudaError> {
-        /// Longer lists are data, and so many lists are no constants.
-        const MOST: usize = 4096;
-        if numbers.is_empty() || numbers.len() > MOST {
-            return self.upload(numbers).map(Arc::new);
-        }
-        let bits: Vec<u32> = numbers.iter().map(|x| x.to_bits()).collect();
-        let constants = self.inner.constants.lock();
-        let mut constants = constants.unwrap_or_else(PoisonError::into_inner);
-        let known = constants.get(&bits).cloned();
-        let block = match known {
-            Some(block) => block,
-            None => {
-                if constants.len() >= MOST {
-                    constants.clear();
-                }
-                let buffer = self.upload(numbers)?;
-                let block = buffer.block.clone().expect("there are numbers");
-                constants.insert(bits, block.clone());
-                block
-            }
-        };
-        self.keep(Some(&block));
-        Ok(Arc::new(Buffer {
+    /// A buffer of memory that others hold too.
+    pub(crate) fn buffer_of<T: Element>(&self, block: Option<Arc<Block>>, len: usize) -> Buffer<T> {
+        self.keep(block.as_ref());
+        Buffer {
             device: self.clone(),
-            block: Some(block),
-            len: numbers.len(),
+            block,
+            len,
             element: PhantomData,
-        }))
+        }
+    }
+
+    pub(crate) fn resident_lock(&self) -> &Mutex<Resident> {
+        &self.inner.resident
     }
 
     /// A kernel of a text; compiled and loaded once.
@@ -533,6 +514,7 @@ impl<T: Element> Buffer<T> {
         if self.is_empty() {
             return Ok(());
         }
+        self.device.allow_copy("to the device")?;
         self.device.bind()?;
         let stream = self.device.stream().cu_stream();
         // SAFETY: the block is at least as long; the host's memory is pageable,
@@ -550,6 +532,7 @@ impl<T: Element> Buffer<T> {
         if self.is_empty() {
             return Ok(numbers);
         }
+        self.device.allow_copy("from the device")?;
         self.device.bind()?;
         let stream = self.device.stream().cu_stream();
         let room = &mut numbers.spare_capacity_mut()[..self.len];

@@ -45,6 +45,12 @@ pub enum CudaError {
         /// Bytes asked for.
         bytes: usize,
     },
+    /// A copy between host and device was asked for while a graph is
+    /// recorded.
+    CopyInGraph {
+        /// "to the device" or "from the device".
+        direction: &'static str,
+    },
 }
 
 impl CudaError {
@@ -80,6 +86,11 @@ impl fmt::Display for CudaError {
             CudaError::AllocationInGraph { bytes } => write!(
                 f,
                 "{bytes} bytes of memory were asked for while a graph is recorded, and none are free"
+            ),
+            CudaError::CopyInGraph { direction } => write!(
+                f,
+                "a copy {direction} was asked for while a graph is recorded; row numbers and \
+                 constants must be those of the run before the recording"
             ),
         }
     }

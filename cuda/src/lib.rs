@@ -18,7 +18,7 @@
 //!
 //! ## Reading order
 //! 1. `choice.rs`, `unavailable.rs`, `found.rs`: is there a GPU?
-//! 2. `device.rs`, `pool.rs`: memory and launches.
+//! 2. `device.rs`, `pool.rs`, `resident.rs`: memory and launches.
 //! 3. `source.rs`, `compile.rs`: from text to machine code.
 //! 4. `product.rs`, `graph.rs`: cuBLAS, and recorded work.
 //! 5. `expression.rs`, `formula.rs`: pointwise kernels, printed from formulas.
@@ -45,6 +45,8 @@ mod pool;
 mod probe;
 #[cfg(feature = "cuda")]
 mod product;
+#[cfg(feature = "cuda")]
+mod resident;
 mod source;
 mod unavailable;
 

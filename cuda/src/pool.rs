@@ -99,6 +99,11 @@ impl Pool {
         self.state().recording = recording;
     }
 
+    /// Whether a graph is being recorded.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.state().recording
+    }
+
     /// A block of at least so many bytes, more than none.
     pub(crate) fn allocate(self: &Arc<Self>, bytes: usize) -> Result<Block, CudaError> {
         let bytes = match self.policy {

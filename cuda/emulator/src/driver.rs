@@ -277,6 +277,7 @@ extern "C" fn cuMemcpyHtoDAsync_v2(
         if !world.memory.holds(to, bytes) {
             return Err(INVALID_VALUE);
         }
+        world.copies_to_device += 1;
         // SAFETY: an allocation holds the target, the caller vouches for the source.
         unsafe { ptr::copy_nonoverlapping(from, to as *mut u8, bytes) };
         Ok(())
@@ -422,6 +423,17 @@ extern "C" fn cuda_emulator_copies_to_host(_: u64) -> u64 {
     let mut count = 0;
     let _ = answer(|world| {
         count = world.copies_to_host;
+        Ok(())
+    });
+    count
+}
+
+/// How many copies to the device there have been; not in `cuda.h`.
+#[unsafe(no_mangle)]
+extern "C" fn cuda_emulator_copies_to_device(_: u64) -> u64 {
+    let mut count = 0;
+    let _ = answer(|world| {
+        count = world.copies_to_device;
         Ok(())
     });
     count

@@ -75,8 +75,9 @@ pub(crate) struct World {
     launches: u32,
     /// Launches by the hash of the text they came from.
     pub(crate) ran: HashMap<u64, u64>,
-    /// Copies to the host so far.
+    /// Copies to the host so far, and to the device.
     pub(crate) copies_to_host: u64,
+    pub(crate) copies_to_device: u64,
     /// The first fault; from then on every call answers with it.
     fault: Option<(u32, CString)>,
 }
