@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 /// A number that device memory may hold.
 pub trait Element: cudarc::driver::DeviceRepr + Copy + fmt::Debug + 'static {}
 impl Element for f32 {}
+impl Element for f64 {}
 impl Element for u32 {}
 impl Element for u64 {}
 
@@ -89,6 +90,12 @@ impl From<u64> for Argument<'_> {
 
 impl From<f32> for Argument<'_> {
     fn from(x: f32) -> Self {
+        x.to_bits().into()
+    }
+}
+
+impl From<f64> for Argument<'_> {
+    fn from(x: f64) -> Self {
         x.to_bits().into()
     }
 }

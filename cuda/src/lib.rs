@@ -63,15 +63,17 @@ pub use found::{DeviceFacts, Found, Version};
 pub use graph::Graph;
 #[cfg(feature = "cuda")]
 pub use kernels::{
-    adamw::{Adamw, AdamwConfig},
+    adamw::{Adamw, AdamwConfig, AdamwPoint},
     constant::{filled, scaled, shifted},
     dense::{Activation, Linear, LinearPull, LinearVersion, linear_silu, linear_silu_pull},
+    diary::Diary,
     flow_batch::{FlowBatch, FlowSource, FlowStreams, FlowVersion, Law, Sequence, random},
     matmul::{MatmulVersion, matmul_lesson},
     places::{Places, ScatterVersion, gather, scatter_add},
     reduce::{SumVersion, column_sums, sum, sum_axis},
     softmax::{SoftmaxVersion, softmax},
     sources,
+    stages::{RowNorm, Steps, choose_rows, combine_stages, error_norms},
     unfold::{ImageWindows, convolve, fold, unfold},
     view::{View, largest, read_view, running_sum, write_view},
 };

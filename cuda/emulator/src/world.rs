@@ -216,7 +216,10 @@ impl World {
             .collect();
         let device = (&mut self.memory, &mut self.stacks);
         let seed = Schedule::seed();
-        let outcome = run::launch(kernel, extents, &mut pointers, device, self.launches, seed);
+        let outcome = match last_launch().is_some_and(|last| self.launches > last) {
+            true => Err(Fault::lost(kernel.name())),
+            false => run::launch(kernel, extents, &mut pointers, device, self.launches, seed),
+        };
         if let Err(fault) = outcome {
             self.remember(&fault);
         }
@@ -227,6 +230,12 @@ impl World {
         let text = CString::new(fault.to_string()).unwrap_or_default();
         self.fault = Some((fault.code(), text));
     }
+}
+
+/// The number of the last launch before the device is lost, for tests of what
+/// a program then says: `CUDA_EMULATOR_LAUNCHES`.
+fn last_launch() -> Option<u32> {
+    std::env::var("CUDA_EMULATOR_LAUNCHES").ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -8,11 +8,13 @@
 pub(crate) mod adamw;
 pub(crate) mod constant;
 pub(crate) mod dense;
+pub(crate) mod diary;
 pub(crate) mod flow_batch;
 pub(crate) mod matmul;
 pub(crate) mod places;
 pub(crate) mod reduce;
 pub(crate) mod softmax;
+pub(crate) mod stages;
 pub(crate) mod unfold;
 pub(crate) mod view;
 
@@ -30,11 +32,13 @@ pub fn sources() -> Vec<Source> {
         &adamw::SOURCE,
         &constant::SOURCE,
         &dense::SOURCE,
+        &diary::SOURCE,
         &flow_batch::SOURCE,
         &matmul::SOURCE,
         &places::SOURCE,
         &reduce::SOURCE,
         &softmax::SOURCE,
+        &stages::SOURCE,
         &unfold::SOURCE,
         &view::SOURCE,
     ];
