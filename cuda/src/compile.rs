@@ -6,15 +6,20 @@
 //! Products and sums are fused only where a kernel says `fmaf`: without that,
 //! `a*b + c` rounds twice, as on the CPU, and pointwise kernels have the
 //! CPU's bits.
+//!
+//! What was compiled is kept: in this process, and in a folder for later ones
+//! (`cubin_cache.rs`).
 
 #![expect(unsafe_code, reason = "NVRTC is a library in C")]
 
+use crate::cubin_cache::CubinCache;
 use crate::error::{CudaError, Doing};
+use crate::probe;
 use crate::source::Source;
 use cudarc::nvrtc::{result, sys};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// Machine code, and what the assembler said about each kernel.
 #[derive(Clone, Debug)]
@@ -28,10 +33,11 @@ pub struct Compiled {
 /// The options, but for the architecture.
 const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "--ptxas-options=-v"];
 
-/// Compiles for an architecture such as `sm_90`; each text once a process.
+/// Compiles for an architecture such as `sm_90`; each text once a process, and
+/// once a machine where its cache can be written.
 ///
 /// # Errors
-/// If the text does not compile.
+/// If there is no compiler, or the text does not compile.
 pub fn compile(source: &Source, architecture: &str) -> Result<Arc<Compiled>, CudaError> {
     type Cache = Mutex<Option<HashMap<(u64, String), Arc<Compiled>>>>;
     static CACHE: Cache = Mutex::new(None);
@@ -41,8 +47,26 @@ pub fn compile(source: &Source, architecture: &str) -> Result<Arc<Compiled>, Cud
     if let Some(compiled) = cache.get(&key) {
         return Ok(compiled.clone());
     }
-    let compiled = Arc::new(Program::new(source)?.compile(source, architecture)?);
+    let compiled = Arc::new(kept_or_compiled(source, architecture)?);
     cache.insert(key, compiled.clone());
+    Ok(compiled)
+}
+
+/// From the folder, or compiled and put there.
+fn kept_or_compiled(source: &Source, architecture: &str) -> Result<Compiled, CudaError> {
+    static KEPT: LazyLock<CubinCache> = LazyLock::new(CubinCache::of_environment);
+    let compiler = probe::compiler_version()?;
+    // What an emulated compiler makes is no machine code.
+    let kept = (!probe::compiler_is_emulated()).then_some(&*KEPT);
+    let (options, text) = (OPTIONS.join(" "), source.text());
+    let key = format!("{architecture}\nNVRTC {compiler}\n{options}\n{text}");
+    if let Some(compiled) = kept.and_then(|kept| kept.get(&key)) {
+        return Ok(compiled);
+    }
+    let compiled = Program::new(source)?.compile(source, architecture)?;
+    if let Some(kept) = kept {
+        kept.put(&key, &compiled);
+    }
     Ok(compiled)
 }
 

@@ -19,7 +19,7 @@
 //! ## Reading order
 //! 1. `choice.rs`, `unavailable.rs`, `found.rs`: is there a GPU?
 //! 2. `device.rs`, `pool.rs`, `resident.rs`: memory and launches.
-//! 3. `source.rs`, `compile.rs`: from text to machine code.
+//! 3. `source.rs`, `compile.rs`, `cubin_cache.rs`: from text to machine code.
 //! 4. `product.rs`, `graph.rs`: cuBLAS, and recorded work.
 //! 5. `expression.rs`, `formula.rs`: pointwise kernels, printed from formulas.
 //! 6. `kernels/`: each a `.cu` file to study, with the function that launches it.
@@ -27,6 +27,8 @@
 mod choice;
 #[cfg(feature = "cuda")]
 mod compile;
+#[cfg(feature = "cuda")]
+mod cubin_cache;
 #[cfg(feature = "cuda")]
 mod device;
 mod error;
@@ -64,11 +66,13 @@ pub use graph::Graph;
 #[cfg(feature = "cuda")]
 pub use kernels::{
     adamw::{Adamw, AdamwConfig, AdamwPoint},
+    bf16::{Bf16, rounded},
     constant::{filled, scaled, shifted},
     dense::{Activation, Linear, LinearPull, LinearVersion, linear_silu, linear_silu_pull},
     diary::Diary,
     flow_batch::{FlowBatch, FlowSource, FlowStreams, FlowVersion, Law, Sequence, random},
     matmul::{MatmulVersion, matmul_lesson},
+    mlp::{MlpShape, MlpVersion, NarrowMlp},
     places::{Places, ScatterVersion, gather, scatter_add},
     reduce::{SumVersion, column_sums, sum, sum_axis},
     softmax::{SoftmaxVersion, softmax},

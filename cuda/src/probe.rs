@@ -70,11 +70,10 @@ pub(crate) const NVRTC_CALLS: &[&str] = &[
 pub(crate) const CUBLAS_CALLS: &[&str] = &[
     "cublasCreate_v2",
     "cublasDestroy_v2",
+    "cublasGemmStridedBatchedEx",
     "cublasGetProperty",
-    "cublasSetMathMode",
     "cublasSetStream_v2",
     "cublasSetWorkspace_v2",
-    "cublasSgemmStridedBatched",
 ];
 
 /// Looks for driver, devices and libraries.
@@ -148,7 +147,12 @@ fn device(ordinal: c_int) -> Result<DeviceFacts, CudaUnavailable> {
     })
 }
 
-fn compiler_version() -> Result<Version, CudaUnavailable> {
+/// The version of NVRTC.
+///
+/// # Errors
+/// If it is not there.
+pub(crate) fn compiler_version() -> Result<Version, CudaUnavailable> {
+    libraries::preload();
     // SAFETY: loads and unloads the library, nothing more.
     if !unsafe { nvrtc::is_culib_present() } {
         return Err(CudaUnavailable::NoCompiler);
@@ -164,6 +168,14 @@ fn compiler_version() -> Result<Version, CudaUnavailable> {
         major: major as u32,
         minor: minor as u32,
     })
+}
+
+/// Whether what answers as NVRTC is the emulator of the tests. To be asked
+/// after [`compiler_version`] has found it.
+pub(crate) fn compiler_is_emulated() -> bool {
+    // SAFETY: the library is there, so this does not panic.
+    let library = unsafe { nvrtc::culib() };
+    all_there(library, "libnvrtc.so", &["cuda_emulator_launches"]).is_ok()
 }
 
 fn cublas_version() -> Result<Version, CudaUnavailable> {

@@ -22,9 +22,7 @@ impl Source {
         for (file, content) in files {
             write!(text, "#line 1 \"{file}\"\n{content}\n").expect("a string grows");
         }
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = fnv1a(text.as_bytes());
         Source {
             name: name.to_owned(),
             text,
@@ -44,11 +42,18 @@ impl Source {
         &self.text
     }
 
-    /// The 64-bit hash of Fowler, Noll and Vo (FNV-1a) of the text.
+    /// The hash of the text, by `fnv1a`.
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hash
     }
+}
+
+/// The 64-bit hash of Fowler, Noll and Vo (FNV-1a).
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]

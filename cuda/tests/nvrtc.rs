@@ -6,7 +6,10 @@
 //! `FLOWGRAD_NVRTC=required` in the environment that is a failure.
 
 use cuda::{CudaError, CudaUnavailable, Expr, Formula, Found, Source, compile, sources};
-use std::env;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
 
 /// Ampere, Hopper, Blackwell.
 const ARCHITECTURES: [&str; 3] = ["sm_80", "sm_90", "sm_120"];
@@ -220,4 +223,75 @@ ptxas info    : Used 32 registers, used 1 barriers, 1024 bytes smem
     };
     assert_eq!(usages(report), [one]);
     assert_eq!(usages(""), []);
+}
+
+/// Set in the processes that the next test starts.
+const CHILD: &str = "FLOWGRAD_CUBIN_CHILD";
+/// What chooses the folder of machine code that is kept.
+const CACHE: &str = "FLOWGRAD_CUBIN_CACHE";
+
+/// Compiles one kernel, and says which bytes came of it.
+#[test]
+fn cubin_child() {
+    if env::var_os(CHILD).is_none() {
+        println!("skipped: this is what another test starts");
+        return;
+    }
+    let text = "extern \"C\" __global__ void kept(float* x) { x[threadIdx.x] = 1.0f; }\n";
+    let source = Source::of("kept", &[("kept.cu", text)]);
+    let compiled = compile(&source, "sm_90").unwrap_or_else(|e| panic!("{e}"));
+    assert!(compiled.report.contains("Used "), "{}", compiled.report);
+    println!("cubin {:?}", compiled.cubin);
+}
+
+/// A second process takes the code that the first has kept, a damaged entry is
+/// compiled anew and mended, and a folder that cannot be written is no harm.
+#[test]
+fn machine_code_is_kept_for_the_next_process() {
+    if !nvrtc() {
+        return;
+    }
+    let run = |folder: &Path| {
+        let program = env::current_exe().expect("this test is a program");
+        let run = Command::new(program)
+            .args(["cubin_child", "--exact", "--nocapture"])
+            .env(CHILD, "yes")
+            .env(CACHE, folder)
+            .output()
+            .expect("it can be started");
+        assert!(run.status.success(), "{run:?}");
+        let said = String::from_utf8_lossy(&run.stdout).into_owned();
+        let line = said.lines().find(|line| line.contains("cubin ["));
+        line.expect("it compiles").to_owned()
+    };
+    let folder = tempfile::tempdir().expect("there is room");
+    let entry = || -> PathBuf {
+        let entries = fs::read_dir(folder.path()).expect("a folder");
+        let paths: Vec<PathBuf> = entries.map(|e| e.expect("readable").path()).collect();
+        let [path] = &paths[..] else {
+            panic!("one entry, and nothing beside it: {paths:?}");
+        };
+        path.clone()
+    };
+    // A file that is written anew is another file, with another number.
+    let number = |path: &Path| fs::metadata(path).expect("it is there").ino();
+    let first = run(folder.path());
+    let path = entry();
+    // Held open, so that its number is not given to another.
+    let held = fs::File::open(&path).expect("readable");
+    let before = number(&path);
+    assert_eq!(run(folder.path()), first);
+    assert_eq!(number(&entry()), before, "taken as it lay there");
+    let whole = fs::read(&path).expect("readable");
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    fs::write(&path, damaged).expect("written");
+    assert_eq!(run(folder.path()), first);
+    let after = number(&entry());
+    assert_ne!(after, before, "damaged, and written anew");
+    assert_eq!(run(folder.path()), first);
+    assert_eq!(number(&entry()), after, "and whole again");
+    drop(held);
+    assert_eq!(run(Path::new("/dev/null/no/folder")), first);
+    assert_eq!(run(Path::new("off")), first);
 }

@@ -7,19 +7,25 @@
     reason = "the names and the calling convention are those of cuBLAS"
 )]
 
-use crate::gemm::{Gemm, Matrix};
+use crate::gemm::{Format, Gemm, Matrix};
 use crate::world::{Work, answer};
 use std::ffi::{c_int, c_uint};
 
 const SUCCESS: u32 = 0;
 const INVALID_VALUE: u32 = 7;
 const EXECUTION_FAILED: u32 = 13;
+const NOT_SUPPORTED: u32 = 15;
 
-/// A handle: its stream, and whether factors are rounded to TF32.
+// `cudaDataType` and `cublasComputeType_t`.
+const REAL_32: c_uint = 0;
+const REAL_BF16: c_uint = 14;
+const COMPUTE_32: c_uint = 68;
+const COMPUTE_32_TF32: c_uint = 77;
+
+/// A handle: its stream.
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
     stream: usize,
-    tf32: bool,
 }
 
 #[unsafe(no_mangle)]
@@ -54,16 +60,6 @@ extern "C" fn cublasSetStream_v2(handle: &mut Handle, stream: usize) -> u32 {
     SUCCESS
 }
 
-#[unsafe(no_mangle)]
-extern "C" fn cublasSetMathMode(handle: &mut Handle, mode: c_uint) -> u32 {
-    handle.tf32 = match mode {
-        0 => false,
-        3 => true,
-        _ => return INVALID_VALUE,
-    };
-    SUCCESS
-}
-
 /// The emulator needs no room of its own, but the caller's must be real.
 #[unsafe(no_mangle)]
 extern "C" fn cublasSetWorkspace_v2(_handle: &mut Handle, at: usize, bytes: usize) -> u32 {
@@ -74,7 +70,7 @@ extern "C" fn cublasSetWorkspace_v2(_handle: &mut Handle, at: usize, bytes: usiz
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn cublasSgemmStridedBatched(
+extern "C" fn cublasGemmStridedBatchedEx(
     handle: &Handle,
     transpose_a: c_uint,
     transpose_b: c_uint,
@@ -83,17 +79,32 @@ extern "C" fn cublasSgemmStridedBatched(
     k: c_int,
     alpha: &f32,
     a: usize,
+    type_a: c_uint,
     leading_a: c_int,
     stride_a: i64,
     b: usize,
+    type_b: c_uint,
     leading_b: c_int,
     stride_b: i64,
     beta: &f32,
     c: usize,
+    type_c: c_uint,
     leading_c: c_int,
     stride_c: i64,
     count: c_int,
+    compute: c_uint,
+    _algorithm: c_int,
 ) -> u32 {
+    // The three kinds of factors that are multiplied in single precision.
+    let format = match (type_a, type_b, compute) {
+        (REAL_32, REAL_32, COMPUTE_32) => Format::Single,
+        (REAL_32, REAL_32, COMPUTE_32_TF32) => Format::Tf32,
+        (REAL_BF16, REAL_BF16, COMPUTE_32) => Format::Bf16,
+        _ => return NOT_SUPPORTED,
+    };
+    if type_c != REAL_32 {
+        return NOT_SUPPORTED;
+    }
     if [m, n, k, leading_a, leading_b, leading_c, count]
         .iter()
         .any(|&extent| extent < 0)
@@ -117,7 +128,7 @@ extern "C" fn cublasSgemmStridedBatched(
         a: matrix(a, leading_a, stride_a, transpose_a),
         b: matrix(b, leading_b, stride_b, transpose_b),
         c: matrix(c, leading_c, stride_c, 0),
-        tf32: handle.tf32,
+        format,
     };
     match answer(|world| world.submit(handle.stream, Work::Gemm(gemm))) {
         0 => SUCCESS,

@@ -36,8 +36,28 @@ pub(crate) struct Gemm {
     pub(crate) a: Matrix,
     pub(crate) b: Matrix,
     pub(crate) c: Matrix,
-    /// Round the factors to TF32, 10 bits behind the point.
-    pub(crate) tf32: bool,
+    pub(crate) format: Format,
+}
+
+/// What the factors are, and how they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Single precision as it stands.
+    Single,
+    /// Single precision, rounded to 10 bits behind the point.
+    Tf32,
+    /// Numbers of 16 bits, 7 of them behind the point.
+    Bf16,
+}
+
+impl Format {
+    /// Bytes of a number in memory.
+    fn bytes(self) -> usize {
+        match self {
+            Format::Single | Format::Tf32 => 4,
+            Format::Bf16 => 2,
+        }
+    }
 }
 
 impl Matrix {
@@ -57,13 +77,13 @@ impl Matrix {
         }
     }
 
-    fn element(&self, stack: usize, row: usize, column: usize) -> *mut f32 {
+    fn element(&self, bytes: usize, stack: usize, row: usize, column: usize) -> usize {
         let (row, column) = match self.transposed {
             true => (column, row),
             false => (row, column),
         };
         let place = stack * self.stride + column * self.leading + row;
-        (self.at + place * size_of::<f32>()) as *mut f32
+        self.at + place * bytes
     }
 }
 
@@ -71,9 +91,14 @@ impl Gemm {
     /// Checks that the matrices lie inside allocations, and multiplies.
     pub(crate) fn perform(&self, memory: &mut Memory) -> Result<(), u32> {
         let Gemm { m, n, k, count, .. } = *self;
-        for (matrix, rows, columns) in [(self.a, m, k), (self.b, k, n), (self.c, m, n)] {
+        let read = self.format.bytes();
+        for (matrix, rows, columns, bytes) in [
+            (self.a, m, k, read),
+            (self.b, k, n, read),
+            (self.c, m, n, size_of::<f32>()),
+        ] {
             let reach = matrix.reach(rows, columns, count).ok_or(INVALID_VALUE)?;
-            if reach > 0 && !memory.holds(matrix.at, reach * size_of::<f32>()) {
+            if reach > 0 && !memory.holds(matrix.at, reach * bytes) {
                 return Err(INVALID_VALUE);
             }
         }
@@ -90,13 +115,20 @@ impl Gemm {
     /// One element of the result.
     fn one(&self, stack: usize, row: usize, column: usize) {
         let read = |matrix: Matrix, row, column| {
+            let at = matrix.element(self.format.bytes(), stack, row, column);
             // SAFETY: `perform` has checked that allocations hold the matrices.
-            let number = unsafe { matrix.element(stack, row, column).read() };
-            f64::from(if self.tf32 { to_tf32(number) } else { number })
+            let single = || unsafe { (at as *const f32).read() };
+            // SAFETY: as above.
+            let half = || unsafe { (at as *const u16).read() };
+            f64::from(match self.format {
+                Format::Single => single(),
+                Format::Tf32 => to_tf32(single()),
+                Format::Bf16 => f32::from_bits(u32::from(half()) << 16),
+            })
         };
         let products = (0..self.k).map(|i| read(self.a, row, i) * read(self.b, i, column));
         let sum: f64 = products.sum::<f64>() * f64::from(self.alpha);
-        let c = self.c.element(stack, row, column);
+        let c = self.c.element(size_of::<f32>(), stack, row, column) as *mut f32;
         let before = match self.beta {
             0.0 => 0.0,
             // SAFETY: as above.
@@ -140,7 +172,7 @@ mod tests {
             stride: 0,
             transposed,
         };
-        let gemm = |leading| Gemm {
+        let gemm = |leading, format| Gemm {
             m: 2,
             n: 2,
             k: 3,
@@ -150,18 +182,22 @@ mod tests {
             a: matrix(leading, false),
             b: matrix(3, false),
             c: matrix(2, false),
-            tf32: false,
+            format,
         };
-        assert_eq!(
-            gemm(1).perform(&mut memory),
-            Err(INVALID_VALUE),
-            "leading short"
-        );
-        assert_eq!(
-            gemm(3).perform(&mut memory),
-            Err(INVALID_VALUE),
-            "past the end"
-        );
-        assert_eq!(gemm(2).perform(&mut memory), Ok(()));
+        let mut outcome = |leading, format| gemm(leading, format).perform(&mut memory);
+        let outcomes = [
+            (1, Format::Single),
+            (3, Format::Single),
+            (2, Format::Single),
+        ];
+        let [short, past, fits] = outcomes.map(|(leading, format)| outcome(leading, format));
+        assert_eq!(short, Err(INVALID_VALUE), "leading short");
+        assert_eq!(past, Err(INVALID_VALUE), "past the end");
+        assert_eq!(fits, Ok(()));
+        // Half the bytes a number: twice as many fit.
+        let [fits, past] = [4, 5].map(|leading| outcome(leading, Format::Bf16));
+        assert_eq!((fits, past), (Ok(()), Ok(())));
+        let past = gemm(6, Format::Bf16).perform(&mut memory);
+        assert_eq!(past, Err(INVALID_VALUE), "past the end of half the bytes");
     }
 }

@@ -8,12 +8,16 @@
 #include <cstring>
 #include <utility>
 
+// For the few places where a kernel must say an instruction by its name.
+#define CUDA_EMULATED
+
 #define EMULATED_EXPORT __attribute__((visibility("default")))
 #define EMULATED_PLAIN __attribute__((no_sanitize("thread")))
 
 struct uint3 { unsigned x, y, z; };
 struct dim3 { unsigned x, y, z; };
 struct alignas(8) float2 { float x, y; };
+struct alignas(8) uint2 { unsigned x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
 inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
@@ -97,6 +101,60 @@ template <class T> EMULATED_PLAIN inline T emulated_shuffle(int line, unsigned m
 #define __shfl_down_sync(mask, value, by)              \
     emulated_shuffle(__LINE__, mask, value,            \
         emulated_lane() + (unsigned)(by) > 31u ? emulated_lane() : emulated_lane() + (unsigned)(by))
+
+// The tensor cores' multiply-add, by the layouts of the PTX ISA read the other
+// way: which lane, register and half has an element. Each lane gives its
+// registers to the warp and makes its own four sums. Products are exact, and
+// the sum is rounded once: this is the definition, not the hardware's rounding.
+struct EmulatedFragments {
+    unsigned a[4][32], b[2][32];
+};
+EMULATED_PLAIN inline EmulatedFragments emulated_fragments(int line, const unsigned (&a)[4],
+                                                           const unsigned (&b)[2]) {
+    EmulatedFragments all;
+    for (int i = 0; i < 6; i++) {
+        const unsigned* lanes = emulated.exchange(line, 0xffffffffu, i < 4 ? a[i] : b[i - 4]);
+        std::memcpy(i < 4 ? all.a[i] : all.b[i - 4], lanes, 32 * sizeof(unsigned));
+    }
+    return all;
+}
+// k elements of a row of A with k of a column of B, for this lane's four sums.
+template <class A, class B> EMULATED_PLAIN inline void emulated_mma(float (&c)[4], int k, A a, B b) {
+    unsigned g = emulated_lane() / 4, t = emulated_lane() % 4;
+    for (unsigned i = 0; i < 4; i++) {
+        double sum = c[i];
+        for (int l = 0; l < k; l++) sum += (double)a(i < 2 ? g : g + 8, l) * (double)b(l, 2 * t + i % 2);
+        c[i] = (float)sum;
+    }
+}
+EMULATED_PLAIN inline float emulated_half(unsigned word, unsigned half) {
+    return emulated_bits<float>(half == 0 ? word << 16 : word & 0xffff0000u);
+}
+EMULATED_PLAIN inline void emulated_mma_m16n8k16_bf16(int line, float (&c)[4], const unsigned (&a)[4],
+                                                      const unsigned (&b)[2]) {
+    EmulatedFragments all = emulated_fragments(line, a, b);
+    emulated_mma(
+        c, 16,
+        [&](unsigned row, unsigned l) EMULATED_PLAIN {
+            return emulated_half(all.a[row / 8 + l / 8 * 2][row % 8 * 4 + l % 8 / 2], l % 2);
+        },
+        [&](unsigned l, unsigned column) EMULATED_PLAIN {
+            return emulated_half(all.b[l / 8][column * 4 + l % 8 / 2], l % 2);
+        });
+}
+// The 13 bits that the format lacks are not read.
+EMULATED_PLAIN inline void emulated_mma_m16n8k8_tf32(int line, float (&c)[4], const unsigned (&a)[4],
+                                                     const unsigned (&b)[2]) {
+    EmulatedFragments all = emulated_fragments(line, a, b);
+    emulated_mma(
+        c, 8,
+        [&](unsigned row, unsigned l) EMULATED_PLAIN {
+            return emulated_bits<float>(all.a[row / 8 + l / 4 * 2][row % 8 * 4 + l % 4] & 0xffffe000u);
+        },
+        [&](unsigned l, unsigned column) EMULATED_PLAIN {
+            return emulated_bits<float>(all.b[l / 4][column * 4 + l % 4] & 0xffffe000u);
+        });
+}
 
 // The compiler calls these at each access to memory, as for its own detector
 // of races, which is not linked.

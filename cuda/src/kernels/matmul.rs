@@ -1,10 +1,22 @@
-//! **The lesson on products**: three versions beside cuBLAS's.
+//! **The lesson on products**: versions in rising complexity, beside cuBLAS's.
+//!
+//! The last three multiply on tensor cores: a warp's instruction takes a
+//! fragment of each factor from the registers of its lanes,
+//!
+//! ```math
+//! C_{ij} \leftarrow C_{ij} + \sum_{l<L} A_{il} B_{lj},
+//! \qquad i < 16,\; j < 8,\; L \in \{8, 16\} \tag{CU.3}
+//! ```
+//!
+//! in the layout that `mma.cuh` writes down.
 
 #![expect(unsafe_code, reason = "kernels are launched")]
 
+use super::bf16::BF16;
 use super::{expect_len, extent};
 use crate::device::{Buffer, Grid};
 use crate::error::CudaError;
+use crate::product::Precision;
 use crate::source::Source;
 use std::sync::LazyLock;
 
@@ -15,7 +27,19 @@ pub(super) static SOURCE: LazyLock<Source> = LazyLock::new(|| {
     Source::of("matmul", &files)
 });
 
-/// The versions, in rising complexity; see `matmul.cu`.
+/// The instruction of the tensor cores.
+pub(super) const MMA: &str = include_str!("mma.cuh");
+
+pub(super) static TENSOR: LazyLock<Source> = LazyLock::new(|| {
+    let files = [
+        ("bf16.cuh", BF16),
+        ("mma.cuh", MMA),
+        ("matmul_tensor.cu", include_str!("matmul_tensor.cu")),
+    ];
+    Source::of("matmul_tensor", &files)
+});
+
+/// The versions, in rising complexity; see `matmul.cu` and `matmul_tensor.cu`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatmulVersion {
     /// One thread an element, everything from device memory.
@@ -24,15 +48,47 @@ pub enum MatmulVersion {
     Tiled,
     /// Sixteen elements a thread, in registers.
     Blocked,
+    /// Tensor cores, one fragment a warp, from device memory.
+    TensorDirect,
+    /// Tensor cores, tiles of factors of 11 bits in shared memory.
+    TensorTf32,
+    /// Tensor cores, tiles of factors of 8 bits in shared memory.
+    TensorBf16,
 }
 
 impl MatmulVersion {
     /// Every version, once.
-    pub const ALL: [MatmulVersion; 3] = [
+    pub const ALL: [MatmulVersion; 6] = [
         MatmulVersion::Naive,
         MatmulVersion::Tiled,
         MatmulVersion::Blocked,
+        MatmulVersion::TensorDirect,
+        MatmulVersion::TensorTf32,
+        MatmulVersion::TensorBf16,
     ];
+
+    /// How it rounds its factors.
+    #[must_use]
+    pub fn precision(self) -> Precision {
+        match self {
+            MatmulVersion::Naive | MatmulVersion::Tiled | MatmulVersion::Blocked => Precision::F32,
+            MatmulVersion::TensorTf32 => Precision::Tf32,
+            MatmulVersion::TensorDirect | MatmulVersion::TensorBf16 => Precision::Bf16,
+        }
+    }
+
+    /// Where it stands, its name there, rows and columns of a block's tile,
+    /// and the block's threads.
+    fn kernel(self) -> (&'static Source, &'static str, [usize; 2], [u32; 3]) {
+        match self {
+            MatmulVersion::Naive => (&SOURCE, "matmul_naive", [16, 16], [16, 16, 1]),
+            MatmulVersion::Tiled => (&SOURCE, "matmul_tiled", [16, 16], [16, 16, 1]),
+            MatmulVersion::Blocked => (&SOURCE, "matmul_blocked", [64, 64], [256, 1, 1]),
+            MatmulVersion::TensorDirect => (&TENSOR, "tensor_direct", [16, 8], [32, 1, 1]), // (CU.3)
+            MatmulVersion::TensorTf32 => (&TENSOR, "tensor_tf32", [64, 64], [128, 1, 1]),
+            MatmulVersion::TensorBf16 => (&TENSOR, "tensor_bf16", [64, 64], [128, 1, 1]),
+        }
+    }
 }
 
 /// `A·B` of row-major matrices `[m, k]` and `[k, n]`. For work that is to be
@@ -50,14 +106,10 @@ pub fn matmul_lesson(
     expect_len("matmul_lesson", b, &[k, n])?;
     let device = a.device();
     let mut c = device.uninitialised(m * n)?;
-    let (kernel, tile, threads) = match version {
-        MatmulVersion::Naive => ("matmul_naive", 16, [16, 16, 1]),
-        MatmulVersion::Tiled => ("matmul_tiled", 16, [16, 16, 1]),
-        MatmulVersion::Blocked => ("matmul_blocked", 64, [256, 1, 1]),
-    };
+    let (source, kernel, [rows, columns], threads) = version.kernel();
     let e = |n| extent("matmul_lesson", n);
     let grid = Grid {
-        blocks: [e(n.div_ceil(tile))?, e(m.div_ceil(tile))?, 1],
+        blocks: [e(n.div_ceil(columns))?, e(m.div_ceil(rows))?, 1],
         threads,
     };
     let arguments = [
@@ -69,6 +121,6 @@ pub fn matmul_lesson(
         e(k)?.into(),
     ];
     // SAFETY: the buffers have the shapes checked above.
-    unsafe { device.launch(&SOURCE, kernel, grid, &arguments)? };
+    unsafe { device.launch(source, kernel, grid, &arguments)? };
     Ok(c)
 }

@@ -6,11 +6,13 @@
 //! Empty arrays launch nothing.
 
 pub(crate) mod adamw;
+pub(crate) mod bf16;
 pub(crate) mod constant;
 pub(crate) mod dense;
 pub(crate) mod diary;
 pub(crate) mod flow_batch;
 pub(crate) mod matmul;
+pub(crate) mod mlp;
 pub(crate) mod places;
 pub(crate) mod reduce;
 pub(crate) mod softmax;
@@ -30,11 +32,16 @@ pub(crate) const POLYNOMIAL: &str = include_str!("polynomial.cuh");
 pub fn sources() -> Vec<Source> {
     let sources = [
         &adamw::SOURCE,
+        &bf16::SOURCE,
         &constant::SOURCE,
         &dense::SOURCE,
         &diary::SOURCE,
         &flow_batch::SOURCE,
         &matmul::SOURCE,
+        &matmul::TENSOR,
+        &mlp::WIDTH_32,
+        &mlp::WIDTH_64,
+        &mlp::WIDTH_128,
         &places::SOURCE,
         &reduce::SOURCE,
         &softmax::SOURCE,

@@ -7,7 +7,7 @@ use cuda::{
 };
 
 #[test]
-fn every_version_of_the_product_has_the_same_bits() {
+fn every_version_without_tensor_cores_has_the_same_bits() {
     let device = device();
     let shapes = [
         [1, 1, 1],
@@ -27,7 +27,8 @@ fn every_version_of_the_product_has_the_same_bits() {
         };
         let naive = run(MatmulVersion::Naive);
         close(&naive, &exact, product_bound(k));
-        for version in MatmulVersion::ALL {
+        let plain = |version: &MatmulVersion| version.precision() == Precision::F32;
+        for version in MatmulVersion::ALL.into_iter().filter(plain) {
             assert_eq!(bits(&run(version)), bits(&naive), "{version:?} {mnk:?}");
         }
     }
