@@ -3,7 +3,7 @@
 //
 //   combine       out = y + h_r (c_1 k_1 + c_2 k_2 + ...)          [rows, d]
 //   error_norms   e_r = mean_i (h_r (c_1 k_1i + ...) / allowed_i)  [rows]
-//   choose        a_r <- b_r where the row is chosen               [rows, d]
+//   choose        out_r = b_r where the row is chosen, else a_r    [rows, d]
 //
 // with allowed_i = absolute + relative max(|y0_i|, |y1_i|), and as mean the
 // root mean square or the largest. Sums are taken in the order of the terms and
@@ -73,8 +73,8 @@ extern "C" __global__ void error_norms(double* out, const float* y0, const float
     out[row] = largest ? norm : sqrt(norm / (double)counted);
 }
 
-extern "C" __global__ void choose(float* a, const float* b, const unsigned* chosen, unsigned n,
-                                  unsigned d) {
+extern "C" __global__ void choose(float* out, const float* a, const float* b,
+                                  const unsigned* chosen, unsigned n, unsigned d) {
     unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < n && chosen[i / d] != 0) a[i] = b[i];
+    if (i < n) out[i] = chosen[i / d] != 0 ? b[i] : a[i];
 }

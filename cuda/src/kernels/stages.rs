@@ -147,22 +147,32 @@ pub fn error_norms(
     Ok(out)
 }
 
-/// Row `r` of `b` where `chosen[r]` is not 0, else row `r` of `a`, into `a`.
+/// Row `r` of `b` where `chosen[r]` is not 0, else row `r` of `a`.
 ///
 /// # Errors
 /// If the shapes do not fit, or the device refuses.
 pub fn choose_rows(
-    a: &mut Buffer<f32>,
-    b: &Buffer<f32>,
+    [a, b]: [&Buffer<f32>; 2],
     chosen: &Buffer<u32>,
     d: usize,
-) -> Result<(), CudaError> {
+) -> Result<Buffer<f32>, CudaError> {
     expect_len("choose", a, &[chosen.len(), d])?;
     expect_len("choose", b, &[chosen.len(), d])?;
     let n = extent("choose", b.len())?;
     let d = extent("choose", d)?;
-    let grid = Grid::over(b.len());
-    let all = [a.into(), b.into(), chosen.into(), n.into(), d.into()];
-    // SAFETY: a and b are [rows, d], and each row has its mark.
-    unsafe { b.device().launch(&SOURCE, "choose", grid, &all) }
+    let mut out = b.device().uninitialised(b.len())?;
+    let all = [
+        (&mut out).into(),
+        a.into(),
+        b.into(),
+        chosen.into(),
+        n.into(),
+        d.into(),
+    ];
+    // SAFETY: all arrays are [rows, d], and each row has its mark.
+    unsafe {
+        b.device()
+            .launch(&SOURCE, "choose", Grid::over(b.len()), &all)?
+    };
+    Ok(out)
 }

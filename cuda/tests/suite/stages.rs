@@ -131,9 +131,9 @@ fn rows_are_chosen_whole() {
     for [rows, d] in SHAPES {
         let [a, b] = [1, 2].map(|seed| numbers(rows * d, seed));
         let chosen: Vec<u32> = (0..rows as u32).map(|row| row % 3 % 2).collect();
-        let mut found = upload(&device, &a);
+        let there = [&a, &b].map(|x| upload(&device, x));
         let marks = device.upload(&chosen).expect("there is room");
-        choose_rows(&mut found, &upload(&device, &b), &marks, d).expect("no fault");
+        let found = choose_rows(there.each_ref(), &marks, d).expect("no fault");
         let expected: Vec<f32> = (0..rows * d)
             .map(|i| if chosen[i / d] == 1 { b[i] } else { a[i] })
             .collect();

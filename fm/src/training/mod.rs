@@ -6,10 +6,24 @@
 //! a training killed anywhere resumes to the same bits, on any number of
 //! threads.
 
+mod learner;
+#[cfg(feature = "cuda")]
+mod on_device;
 mod settings;
 mod source;
 mod standardisation;
 mod trainer;
+
+/// What random numbers are for: no two purposes share a stream.
+mod stream {
+    pub(super) const PARAMETERS: u32 = 1;
+    pub(super) const NOISE: u32 = 2;
+    pub(super) const TIME: u32 = 3;
+    pub(super) const DATA: u32 = 4;
+    pub(super) const THICKNESS: u32 = 5;
+    pub(super) const COUPLING: u32 = 6;
+    pub(super) const FLOOR: u32 = 7;
+}
 
 pub use settings::Settings;
 pub use source::Source;

@@ -1,8 +1,10 @@
 //! `flowgrad sample`: noise moved along a trained field, into a file.
 
-use autograd::{Cpu, Draw, Philox, Tensor};
+use super::device::Device;
+use autograd::{Cpu, Draw};
 use clap::Args;
 use fm::Error;
+use fm::compute::{Compute, Home};
 use fm::dataset::{Dataset, PIXELS, digits};
 use fm::metric::{mean_nearest_distance, two_sample_accuracy};
 use fm::report::{PixelRange, digit_grid_png, scatter_png};
@@ -47,6 +49,8 @@ pub(crate) struct Sample {
     /// For digits: compare with 500 held-out digits.
     #[arg(long)]
     judge: bool,
+    #[command(flatten)]
+    device: Device,
 }
 
 impl Sample {
@@ -72,7 +76,13 @@ impl Sample {
             let expected = format!("at least {HELD_OUT} samples of a model of digits");
             return Err(Error::argument("--judge", given, expected));
         }
-        let (points, evaluations) = draw(&model, &plan, n, self.seed)?;
+        let (points, evaluations) = match &self.device.open()? {
+            Compute::Cpu => draw::<Cpu<f32>>(&model, &(), &plan, n, self.seed)?,
+            #[cfg(feature = "cuda")]
+            Compute::Cuda(device) => {
+                draw::<autograd::Cuda<f32>>(&model, device, &plan, n, self.seed)?
+            }
+        };
         let bytes = match picture {
             true => drawing(&points)?,
             false => {
@@ -129,21 +139,22 @@ const AT_ONCE: usize = 4096;
 
 /// `n` samples `[n, D]` in the units of the data, and the largest number of
 /// evaluations that any of them took.
-fn draw(
+fn draw<A: Home>(
     model: &VelocityModel,
+    place: &A::Place,
     plan: &Plan,
     n: usize,
     seed: u64,
 ) -> Result<(Array2<f32>, usize), Error> {
     let d = model.dimension;
+    let there = model.to::<A>(place)?;
     let (mut points, mut evaluations) = (Array2::zeros((n, d)), 0);
     for first in (0..n).step_by(AT_ONCE) {
         let rows = AT_ONCE.min(n - first);
-        let mut noise = vec![0.0; rows * d];
-        Philox::normal_f32(Draw::seed(seed), (first * d) as u64, &mut noise);
-        let x0 = Tensor::<Cpu<f32>>::new(&[rows, d], noise);
-        let sampled = sample(&x0, plan, |t, x| model.velocity(t, x))?;
-        let ends = sampled.x1.as_slice().iter().map(|&x| x.into()).collect();
+        let x0 = A::normal(place, Draw::seed(seed), (first * d) as u64, [rows, d])?;
+        let sampled = sample(&x0, plan, |t, x| there.velocity(t, x))?;
+        let ends = A::download(&sampled.x1)?;
+        let ends = ends.as_slice().iter().map(|&x| x.into()).collect();
         let ends = Array2::from_shape_vec((rows, d), ends).expect("one row a sample");
         let ends = model.scale.undo(ends.view());
         points.slice_mut(s![first..first + rows, ..]).assign(&ends);
