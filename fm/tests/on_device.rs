@@ -4,10 +4,12 @@
 //! On the emulated driver where there is no GPU.
 
 use autograd::check::rounding::Rounded;
-use autograd::{Archive, Cpu, Cuda, Draw, Dual, Mlp, Probe, Tensor, Tree, Var};
+use autograd::{
+    Algebra, Archive, Cpu, Cuda, Draw, Dual, Mlp, Primitive, Probe, Real, Tensor, Tree, Var,
+};
 use cuda::{Device, Precision};
 use fm::batches::Batches;
-use fm::compute::{Compute, Home};
+use fm::compute::{Compute, Home, guarded};
 use fm::coupling::Name;
 use fm::likelihood::{Likelihood, Trace, log_likelihood};
 use fm::objective::{Particles, loss_sum};
@@ -354,8 +356,7 @@ fn nothing_leaks_over_many_steps() {
     let mut trainer = on_device(&small, &device);
     run(&mut trainer, 3);
     let held = device.pool();
-    // As many as the emulator does in some seconds.
-    let steps = if device.is_emulated() { 10_000 } else { 10_000 };
+    let steps = 10_000;
     run(&mut trainer, steps);
     assert_eq!(device.pool(), held, "after {steps} steps");
     assert_eq!(trainer.losses().expect("finite").len() as u64, steps + 3);
@@ -509,4 +510,51 @@ fn likelihoods_are_within_the_bounds_of_their_roundings() {
             .fold(0.0, f64::max);
         assert!(largest <= 0.2, "the bound says something: {largest:e}");
     }
+}
+
+/// An operation of the user's own has no kernel: an error, and no copy to the
+/// host behind the user's back.
+#[test]
+fn a_field_without_a_kernel_is_an_error() {
+    #[derive(Clone, Debug)]
+    struct Own;
+    impl Primitive for Own {
+        fn name(&self) -> &'static str {
+            "own"
+        }
+        fn value<F: Real>(&self, x: &[Tensor<Cpu<F>>]) -> Tensor<Cpu<F>> {
+            x[0].clone()
+        }
+        fn push<A: Algebra>(
+            &self,
+            _: &[Tensor<A>],
+            _: &Tensor<A>,
+            _: usize,
+            v: Tensor<A>,
+        ) -> Tensor<A> {
+            v
+        }
+        fn pull<A: Algebra>(
+            &self,
+            _: &[Tensor<A>],
+            _: &Tensor<A>,
+            _: usize,
+            w: Tensor<A>,
+        ) -> Tensor<A> {
+            w
+        }
+    }
+    fn field<A: Algebra>(x: &Tensor<A>) -> Tensor<A> {
+        Tensor::primitive(&Own, std::slice::from_ref(x))
+    }
+    let (device, _one) = device();
+    let plan = Plan::Fixed(&EULER, 2);
+    let x0 = Cpu::normal(&(), Draw::seed(4), 0, [3, 2]).expect("numbers");
+    let here = guarded(|| sample(&x0, &plan, |_, x| field(x)));
+    assert!(here.is_ok(), "the processor has it");
+    let there = Tensor::<Cuda<f32>>::upload(&device, &x0).expect("room");
+    let refused = guarded(|| sample(&there, &plan, |_, x| field(x)));
+    let text = refused.expect_err("no kernel").to_string();
+    let expected = "own has no kernel on the GPU; expected other operations, or --device cpu";
+    assert_eq!(text, expected);
 }
