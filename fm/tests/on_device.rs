@@ -11,7 +11,7 @@ use cuda::{Device, Precision};
 use fm::batches::Batches;
 use fm::compute::{Compute, Home, guarded};
 use fm::coupling::Name;
-use fm::likelihood::{Likelihood, Trace, log_likelihood};
+use fm::likelihood::{Trace, log_likelihood};
 use fm::objective::{Particles, loss_sum};
 use fm::sampler::{Plan, Sampled, sample};
 use fm::training::{Settings, Trainer, VelocityModel};
@@ -464,17 +464,6 @@ fn the_host_sees_of_a_solve_what_it_must() {
     assert!(to_device <= evaluations + 10 * attempts, "{to_device}");
 }
 
-fn likelihood<A: Home>(
-    model: &VelocityModel<A>,
-    x1: &Tensor<A>,
-    plan: &Plan,
-    trace: Trace,
-) -> Likelihood<A> {
-    let net: Mlp<Dual<A>> = model.net.lift();
-    let field = |t: &[f64], x: &Tensor<Dual<A>>| net.velocity(&Dual::<A>::column(x, t), x);
-    log_likelihood(x1, plan, trace, field).expect("it arrives")
-}
-
 /// The exact trace and the estimate, with their bounds.
 #[test]
 fn likelihoods_are_within_the_bounds_of_their_roundings() {
@@ -493,8 +482,12 @@ fn likelihoods_are_within_the_bounds_of_their_roundings() {
         let field =
             |t: &[f64], x: &Tensor<Dual<Rounded>>| net.velocity(&Dual::<Rounded>::column(x, t), x);
         let bound = log_likelihood(&rounded(&points), &plan, trace, field).expect("it arrives");
-        let here = likelihood(&model, &points, &plan, trace);
-        let far = likelihood(&there, &on_device, &plan, trace);
+        let here = model
+            .log_likelihood(&points, &plan, trace)
+            .expect("it arrives");
+        let far = there
+            .log_likelihood(&on_device, &plan, trace)
+            .expect("it arrives");
         for (here, far, bound) in [
             (&here.log_density, &far.log_density, &bound.log_density),
             (&here.x0, &far.x0, &bound.x0),

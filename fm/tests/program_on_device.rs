@@ -191,6 +191,36 @@ fn a_model_of_the_gpu_is_sampled_on_either() {
     }
 }
 
+/// Logarithms of densities, exact and estimated, agree on either; what they are
+/// of the bounds is tested in on_device.rs.
+#[test]
+fn likelihoods_are_found_on_either() {
+    let place = Place::new();
+    done(&flowgrad(
+        &[],
+        &words(&place.train("out", &["--steps", "60"])),
+    ));
+    for trace in ["exact", "estimate"] {
+        let on = |device: &str| {
+            let (model, data) = (place.at("out/model.safetensors"), place.at("table.csv"));
+            let out = place.at(&format!("{device}.npy"));
+            let mut all = vec!["likelihood", "--model", &model, "--data", &data];
+            all.extend(["--trace", trace, "--out", &out, "--device", device]);
+            let said = done(&flowgrad(&[], &all));
+            assert!(said.contains("(41 points, 40 evaluations"), "{said}");
+            assert_eq!(said.contains("emulated"), device == "cuda", "{said}");
+            points(out)
+        };
+        let (there, here) = (on("cuda"), on("cpu"));
+        assert_eq!(there.dim(), (41, 1));
+        for (there, here) in there.iter().zip(&here) {
+            // Forty evaluations of a hundred roundings each, of sums below 10.
+            let bound = 40.0 * 100.0 * 10.0 * 0.5 * f32::EPSILON;
+            assert!((there - here).abs() <= bound, "{there} {here}");
+        }
+    }
+}
+
 /// Waits until a training has a checkpoint beyond its first.
 fn underway(out: &Path) {
     let waiting = Instant::now();

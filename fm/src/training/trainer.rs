@@ -9,11 +9,13 @@ use crate::Error;
 use crate::batches::Batches;
 use crate::compute::{Compute, Home};
 use crate::coupling::Name;
+use crate::likelihood::{Likelihood, Trace, log_likelihood};
 use crate::objective::{Estimate, Particles};
 use crate::ordinary_file;
+use crate::sampler::Plan;
 use autograd::{
-    Algebra, Archive, ArchiveError, Cpu, Draw, LearningRate, Mlp, Optimiser, Philox, Shape, Tensor,
-    TimeFeatures, Tree, Unary,
+    Algebra, Archive, ArchiveError, Cpu, Draw, Dual, LearningRate, Mlp, Optimiser, Philox, Shape,
+    Tensor, TimeFeatures, Tree, Unary,
 };
 use std::path::Path;
 
@@ -382,6 +384,28 @@ impl VelocityModel {
             dimension: self.dimension,
             scale: self.scale.clone(),
         })
+    }
+}
+
+impl<A: Home> VelocityModel<A> {
+    /// How probable points `[B, D]` are, both in the standardised units of
+    /// training.
+    ///
+    /// # Errors
+    /// If the plan makes no sense, or the solve does not reach the noise.
+    pub fn log_likelihood(
+        &self,
+        x1: &Tensor<A>,
+        plan: &Plan,
+        trace: Trace,
+    ) -> Result<Likelihood<A>, Error> {
+        let net: Mlp<Dual<A>> = self.net.lift();
+        let field = |t: &[f64], x: &Tensor<Dual<A>>| {
+            // Made where the points live: a common time copies nothing.
+            let t = Tensor::constant(&A::column(&x.stop(), t));
+            net.velocity(&t, x)
+        };
+        log_likelihood(x1, plan, trace, field)
     }
 }
 

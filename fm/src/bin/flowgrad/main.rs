@@ -1,11 +1,13 @@
-//! The program `flowgrad`: verify, train, sample, or take the tour.
+//! The program `flowgrad`: verify, train, sample, judge, or take the tour.
 
 mod command_line;
 mod device;
 mod few_steps;
 mod info;
+mod likelihood;
 mod operations;
 mod sample;
+mod solver;
 mod solvers_table;
 mod table;
 mod tour;
@@ -72,6 +74,7 @@ enum Command {
     Info(info::Info),
     Train(train::Train),
     Sample(sample::Sample),
+    Likelihood(likelihood::Likelihood),
     /// Sample eight Gaussians with every solver, with exact fields.
     ///
     /// Two paths from noise to the same data: the straight one of flow
@@ -162,6 +165,7 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
         }
         Some(Command::Train(train)) => train.run().map(|()| ExitCode::SUCCESS),
         Some(Command::Sample(sample)) => sample.run().map(|()| ExitCode::SUCCESS),
+        Some(Command::Likelihood(likelihood)) => likelihood.run().map(|()| ExitCode::SUCCESS),
         None => tour::take(),
     }
 }

@@ -1,6 +1,7 @@
 //! `flowgrad sample`: noise moved along a trained field, into a file.
 
 use super::device::Device;
+use super::solver::Solver;
 use autograd::{Cpu, Draw};
 use clap::Args;
 use fm::Error;
@@ -12,7 +13,6 @@ use fm::sampler::{Plan, sample};
 use fm::training::VelocityModel;
 use ndarray::{Array2, Axis, s};
 use ndarray_npy::WriteNpyExt;
-use solvers::methods::{NAMES, by_name};
 use std::path::PathBuf;
 
 /// Draw samples from a trained model.
@@ -26,16 +26,8 @@ pub(crate) struct Sample {
     /// A model written by `flowgrad train`.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// euler, midpoint, heun, ralston, kutta3, ssprk33, rk4, rk38, bs32, dopri5,
-    /// tsit5, dop853 (fixed steps) or adaptive (Dormand-Prince).
-    #[arg(long, default_value = "rk4")]
-    solver: String,
-    /// Steps of a fixed solver.
-    #[arg(long, default_value_t = 10)]
-    steps: usize,
-    /// Tolerance of the adaptive solver.
-    #[arg(long, default_value_t = 1e-4)]
-    tolerance: f64,
+    #[command(flatten)]
+    solver: Solver,
     /// How many samples.
     #[arg(long, default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -64,7 +56,7 @@ impl Sample {
                 return Err(Error::argument("--out", self.out.display(), expected));
             }
         };
-        let plan = self.plan()?;
+        let plan = self.solver.plan()?;
         let model = VelocityModel::read(&self.model)?;
         let (n, d) = (self.count as usize, model.dimension);
         if n > MOST_NUMBERS / d {
@@ -103,29 +95,6 @@ impl Sample {
             judge(&points)?.print();
         }
         Ok(())
-    }
-
-    fn plan(&self) -> Result<Plan, Error> {
-        let tolerance = self.tolerance;
-        if !(tolerance > 0.0 && tolerance.is_finite()) {
-            return Err(Error::argument(
-                "--tolerance",
-                tolerance,
-                "a positive number",
-            ));
-        }
-        if self.solver == "adaptive" {
-            return Ok(Plan::Adaptive(self.tolerance));
-        }
-        if self.steps == 0 || self.steps > 1_000_000 {
-            return Err(Error::argument("--steps", self.steps, "1 to 1000000"));
-        }
-        let method = by_name(&self.solver).ok_or_else(|| Error::UnknownName {
-            what: "solver",
-            given: self.solver.clone(),
-            expected: format!("{}, adaptive", NAMES.join(", ")),
-        })?;
-        Ok(Plan::Fixed(method, self.steps))
     }
 }
 
