@@ -366,6 +366,7 @@ impl Device {
         Buffer {
             device: self.clone(),
             block,
+            before: 0,
             len,
             element: PhantomData,
         }
@@ -472,6 +473,8 @@ fn argument_sizes(function: &CudaFunction) -> Vec<usize> {
 pub struct Buffer<T: Element> {
     device: Device,
     block: Option<Arc<Block>>,
+    /// Bytes of the block before the first number.
+    before: u64,
     len: usize,
     element: PhantomData<T>,
 }
@@ -502,7 +505,28 @@ impl<T: Element> Buffer<T> {
     }
 
     pub(crate) fn address(&self) -> CUdeviceptr {
-        self.block.as_ref().map_or(0, |block| block.address())
+        let begin = self.block.as_ref().map_or(0, |block| block.address());
+        begin + self.before
+    }
+
+    /// `len` of the numbers from number `first` on, in the same memory: what is
+    /// written to one is read from the other. A multiple of 64 begins where
+    /// memory is aligned as well as for a buffer of its own.
+    ///
+    /// # Errors
+    /// If there are not as many.
+    pub fn part(&self, first: usize, len: usize) -> Result<Self, CudaError> {
+        if first.checked_add(len).is_none_or(|end| end > self.len) {
+            let given = format!("{len} numbers from {first}");
+            return Err(CudaError::mismatch("part", given, self.len));
+        }
+        Ok(Buffer {
+            device: self.device.clone(),
+            block: self.block.clone(),
+            before: self.before + (first * size_of::<T>()) as u64,
+            len,
+            element: PhantomData,
+        })
     }
 
     pub(crate) fn block(&self) -> Option<&Arc<Block>> {

@@ -184,45 +184,49 @@ impl Adamw {
     /// # Errors
     /// If there are not as many slopes as parameters, or the device refuses.
     pub fn step(&mut self, gradient: &Buffer<f32>) -> Result<(), CudaError> {
-        self.step_with(gradient, None)
-    }
-
-    /// The same, if the loss (one number) is finite: else neither this step
-    /// nor any later one changes anything.
-    ///
-    /// # Errors
-    /// As [`step`](Self::step), and if the loss is not one number.
-    pub fn step_while_finite(
-        &mut self,
-        gradient: &Buffer<f32>,
-        loss: &Buffer<f32>,
-    ) -> Result<(), CudaError> {
-        expect_len("adamw", loss, &[1])?;
-        self.step_with(gradient, Some(loss))
-    }
-
-    fn step_with(
-        &mut self,
-        gradient: &Buffer<f32>,
-        loss: Option<&Buffer<f32>>,
-    ) -> Result<(), CudaError> {
         let n = self.parameters.len();
         expect_len("adamw", gradient, &[n])?;
-        let device = gradient.device();
+        self.step_parts(&[(0, gradient)], None)
+    }
+
+    /// The same for slopes in parts, each with the place of its first
+    /// parameter: a launch for each, and one more. What no part covers is not
+    /// changed. If a loss (one number) is given and not finite, neither this
+    /// step nor any later one changes anything.
+    ///
+    /// # Errors
+    /// If a part lies beyond the parameters, the loss is not one number, or the
+    /// device refuses.
+    pub fn step_parts(
+        &mut self,
+        gradient: &[(usize, &Buffer<f32>)],
+        loss: Option<&Buffer<f32>>,
+    ) -> Result<(), CudaError> {
         let loss = loss.unwrap_or(&self.no_loss);
+        expect_len("adamw", loss, &[1])?;
+        let device = self.parameters.device().clone();
         let advance = [(&mut self.state).into(), (&self.rates).into(), loss.into()];
-        // SAFETY: the state has the words of `struct AdamwState`.
+        // SAFETY: the state has the words of `struct AdamwState`, there are
+        // as many rates as it says, and one loss.
         unsafe { device.launch(&SOURCE, "adamw_advance", Grid::line(1, 1), &advance)? };
-        let arguments = [
-            (&mut self.parameters).into(),
-            (&mut self.average).into(),
-            (&mut self.first).into(),
-            (&mut self.second).into(),
-            gradient.into(),
-            (&self.state).into(),
-            extent("adamw", n)?.into(),
-        ];
-        // SAFETY: all buffers but the state have n elements.
-        unsafe { device.launch(&SOURCE, "adamw", Grid::over(n), &arguments) }
+        for &(first, slopes) in gradient {
+            let n = slopes.len();
+            let part = |x: &Buffer<f32>| x.part(first, n);
+            let mut parameters = part(&self.parameters)?;
+            let mut average = part(&self.average)?;
+            let (mut mean, mut square) = (part(&self.first)?, part(&self.second)?);
+            let arguments = [
+                (&mut parameters).into(),
+                (&mut average).into(),
+                (&mut mean).into(),
+                (&mut square).into(),
+                slopes.into(),
+                (&self.state).into(),
+                extent("adamw", n)?.into(),
+            ];
+            // SAFETY: all buffers but the state have n elements.
+            unsafe { device.launch(&SOURCE, "adamw", Grid::over(n), &arguments)? };
+        }
+        Ok(())
     }
 }

@@ -158,12 +158,42 @@ fn a_loss_that_is_no_number_ends_the_training_where_it_stood() {
     for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut adam = Adamw::new(&device, &numbers(5, 1), CONFIG, 0.01).expect("there is room");
         let mut loss = device.upload(&[2.0]).expect("there is room");
-        adam.step_while_finite(&g, &loss).expect("no fault");
+        adam.step_parts(&[(0, &g)], Some(&loss)).expect("no fault");
         let before = adam.point().expect("no fault");
         loss.write(&[broken]).expect("no fault");
-        adam.step_while_finite(&g, &loss).expect("no fault");
+        adam.step_parts(&[(0, &g)], Some(&loss)).expect("no fault");
         loss.write(&[1.0]).expect("no fault");
-        adam.step_while_finite(&g, &loss).expect("no fault");
+        adam.step_parts(&[(0, &g)], Some(&loss)).expect("no fault");
         assert_eq!(adam.point(), Ok(before), "{broken}");
     }
+}
+
+/// A parameter in a part has the bits it has in the whole, and one in none
+/// stays.
+#[test]
+fn slopes_may_come_in_parts() {
+    let device = device();
+    let (theta, g) = (numbers(200, 1), numbers(200, 2));
+    let open = || Adamw::new(&device, &theta, CONFIG, 0.01).expect("there is room");
+    let (mut whole, mut parts) = (open(), open());
+    let upload = |g: &[f32]| device.upload(g).expect("there is room");
+    let (all, first, last) = (upload(&g), upload(&g[..7]), upload(&g[64..200]));
+    for _ in 0..3 {
+        whole.step(&all).expect("no fault");
+        let parts = parts.step_parts(&[(64, &last), (0, &first)], None);
+        parts.expect("no fault");
+    }
+    let (whole, parts) = (whole.point(), parts.point());
+    let (whole, parts) = (whole.expect("no fault"), parts.expect("no fault"));
+    for (whole, parts, began) in [
+        (&whole.parameters, &parts.parameters, theta.clone()),
+        (&whole.average, &parts.average, theta.clone()),
+        (&whole.second, &parts.second, vec![0.0; 200]),
+    ] {
+        assert_eq!(bits(&parts[..7]), bits(&whole[..7]));
+        assert_eq!(bits(&parts[64..]), bits(&whole[64..]));
+        assert_eq!(bits(&parts[7..64]), bits(&began[7..64]));
+    }
+    let beyond = open().step_parts(&[(65, &last)], None);
+    assert!(beyond.is_err(), "it lies beyond");
 }

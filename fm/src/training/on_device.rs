@@ -22,7 +22,7 @@ use super::{Settings, Source, stream};
 use crate::Error;
 use crate::coupling::Name;
 use crate::objective::{OnPath, Particles};
-use autograd::{Cpu, Cuda, LearningRate, Mlp, Optimiser, Tensor, Tree};
+use autograd::{Algebra, Cpu, Cuda, LearningRate, Mlp, Optimiser, Shape, Tensor, Tree};
 use cuda::{
     Adamw, AdamwConfig, AdamwPoint, Buffer, CudaError, Device, Diary, FlowSource, FlowStreams,
     FlowVersion, Graph, View, read_view,
@@ -37,6 +37,8 @@ pub(super) struct OnDevice {
     device: Device,
     /// The structure; its numbers are where it began.
     began: Learned,
+    /// The network of now: parts of the optimiser's own parameters.
+    net: Mlp<Cuda<f32>>,
     feed: Feed,
     adam: Adamw,
     diary: Diary,
@@ -162,18 +164,36 @@ impl Feed {
     }
 }
 
-/// All leaves one behind the other.
+/// Leaves begin at multiples of this many numbers in the flat buffers, so that
+/// each is aligned as if it had memory of its own.
+const ALIGNED: usize = 64;
+
+/// All leaves one behind the other, with zeros between them, which no step
+/// changes.
 fn flat(net: &Net) -> Vec<f32> {
-    net.leaves().iter().flat_map(Tensor::to_vec).collect()
+    let mut flat = Vec::new();
+    for leaf in net.leaves() {
+        flat.extend_from_slice(leaf.as_slice());
+        flat.resize(flat.len().next_multiple_of(ALIGNED), 0.0);
+    }
+    flat
 }
 
-/// The same numbers back in their places.
-fn unflat(net: &Net, numbers: &[f32]) -> Net {
-    let mut rest = numbers;
+/// The same structure, each leaf made from its place in the flat buffers.
+fn unflat<A: Algebra>(net: &Net, leaf_at: impl Fn(usize, &Shape) -> Tensor<A>) -> Mlp<A> {
+    let mut at = 0;
     net.map(&mut |leaf: &Tensor<Cpu<f32>>| {
-        let (own, others) = rest.split_at(leaf.shape().count());
-        rest = others;
-        Tensor::new(&leaf.shape(), own.to_vec())
+        let shape = leaf.shape();
+        let own = leaf_at(at, &shape);
+        at = (at + shape.count()).next_multiple_of(ALIGNED);
+        own
+    })
+}
+
+/// A network of flat numbers.
+fn net_of(like: &Net, numbers: &[f32]) -> Net {
+    unflat(like, |at, shape| {
+        Tensor::new(shape, numbers[at..][..shape.count()].to_vec())
     })
 }
 
@@ -201,9 +221,15 @@ impl OnDevice {
             second: flat(&moments[1].1),
             steps,
         };
+        let adam = Adamw::at(device, &point, config)?;
+        let net = unflat(&learned.net, |at, shape| {
+            let own = adam.parameters.part(at, shape.count());
+            Tensor::from_buffer(shape, own.expect("as long as the leaves"))
+        });
         Ok(OnDevice {
             feed: Feed::new(device, settings, source, steps)?,
-            adam: Adamw::at(device, &point, config)?,
+            adam,
+            net,
             diary: Diary::new(device, DIARY)?,
             device: device.clone(),
             began: learned,
@@ -258,27 +284,16 @@ impl OnDevice {
     /// A whole step, of what lies on the device.
     fn work(&mut self) -> Result<(), CudaError> {
         let batch = self.feed.batch(self.batch)?;
-        let (loss, slopes) = slopes(&self.net()?, 1.0 / self.batch as f64, &batch);
-        let flat = |leaf: Tensor<Cuda<f32>>| leaf.reshape(&[leaf.shape().count()]);
-        let slopes: Vec<_> = slopes.leaves().into_iter().map(flat).collect();
-        let gradient = Tensor::concat(&slopes.iter().collect::<Vec<_>>(), 0);
+        let (loss, slopes) = slopes(&self.net, 1.0 / self.batch as f64, &batch);
         self.diary.note(loss.buffer())?;
+        let (mut at, mut parts) = (0, Vec::new());
+        let slopes = slopes.leaves();
+        for slope in &slopes {
+            parts.push((at, slope.buffer()));
+            at = (at + slope.buffer().len()).next_multiple_of(ALIGNED);
+        }
         // A loss that is not finite leaves the parameters as they are.
-        self.adam
-            .step_while_finite(gradient.buffer(), loss.buffer())
-    }
-
-    /// The network with the parameters of now.
-    fn net(&self) -> Result<Mlp<Cuda<f32>>, CudaError> {
-        let n = self.adam.parameters.len();
-        let now = read_view(&self.adam.parameters, &View::dense(&[n]))?;
-        let (all, mut at) = (Tensor::from_buffer(&[n], now), 0);
-        Ok(self.began.net.map(&mut |leaf: &Tensor<Cpu<f32>>| {
-            let shape = leaf.shape();
-            let part = all.slice(0, at, shape.count()).reshape(&shape);
-            at += shape.count();
-            part
-        }))
+        self.adam.step_parts(&parts, Some(loss.buffer()))
     }
 
     /// Brings the losses to the host, and sees whether all are finite.
@@ -305,13 +320,13 @@ impl OnDevice {
         self.look()?;
         let point = self.adam.point()?;
         let mut learned = self.began.clone();
-        learned.net = unflat(&learned.net, &point.parameters);
-        learned.ema.average = unflat(&learned.net, &point.average);
+        learned.net = net_of(&learned.net, &point.parameters);
+        learned.ema.average = net_of(&learned.net, &point.average);
         learned.ema.updates = point.steps;
         let memory = learned.adam.memory_mut();
         memory.steps = point.steps;
         for ((_, moment), numbers) in memory.moments.iter_mut().zip([&point.first, &point.second]) {
-            *moment = unflat(moment, numbers);
+            *moment = net_of(moment, numbers);
         }
         Ok(learned)
     }
