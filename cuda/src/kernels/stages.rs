@@ -169,10 +169,8 @@ pub fn choose_rows(
         n.into(),
         d.into(),
     ];
+    let grid = Grid::over(b.len());
     // SAFETY: all arrays are [rows, d], and each row has its mark.
-    unsafe {
-        b.device()
-            .launch(&SOURCE, "choose", Grid::over(b.len()), &all)?
-    };
+    unsafe { b.device().launch(&SOURCE, "choose", grid, &all)? };
     Ok(out)
 }

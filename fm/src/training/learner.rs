@@ -62,7 +62,7 @@ pub(super) fn not_finite(loss: f32, step: u64) -> Error {
 /// Who learns.
 #[derive(Debug)]
 pub(super) enum Learner {
-    Cpu(OnCpu),
+    Cpu(Box<OnCpu>),
     #[cfg(feature = "cuda")]
     Cuda(Box<OnDevice>),
 }

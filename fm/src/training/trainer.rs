@@ -118,7 +118,7 @@ impl Trainer {
         let net = fresh_net(&settings, source.dimension());
         let learned = Learned::nothing(net, &settings);
         Ok(Trainer {
-            learner: Learner::Cpu(OnCpu::new(learned)),
+            learner: Learner::Cpu(Box::new(OnCpu::new(learned))),
             settings,
             source,
         })
@@ -132,7 +132,7 @@ impl Trainer {
     pub fn on(mut self, compute: &Compute) -> Result<Self, Error> {
         let learned = self.learner.learned()?;
         self.learner = match compute {
-            Compute::Cpu => Learner::Cpu(OnCpu::new(learned)),
+            Compute::Cpu => Learner::Cpu(Box::new(OnCpu::new(learned))),
             #[cfg(feature = "cuda")]
             Compute::Cuda(device) => {
                 let there = OnDevice::new(device, learned, &self.settings, &self.source)?;
@@ -189,7 +189,7 @@ impl Trainer {
             return Err(unusable(path, "two different step counts in its metadata"));
         }
         learned.ema.updates = steps;
-        trainer.learner = Learner::Cpu(OnCpu::new(learned));
+        trainer.learner = Learner::Cpu(Box::new(OnCpu::new(learned)));
         Ok(trainer)
     }
 
