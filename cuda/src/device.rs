@@ -396,6 +396,15 @@ impl Device {
         Ok(function)
     }
 
+    /// Compiles and loads a kernel before it is needed.
+    ///
+    /// # Errors
+    /// If it does not compile, or the driver does not take it.
+    pub fn load(&self, source: &Source, kernel: &str) -> Result<(), CudaError> {
+        self.bind()?;
+        self.function(source, kernel).map(drop)
+    }
+
     /// Launches a kernel; nothing happens if the grid is empty.
     ///
     /// # Errors

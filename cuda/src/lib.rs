@@ -72,7 +72,7 @@ pub use kernels::{
     diary::Diary,
     flow_batch::{FlowBatch, FlowSource, FlowStreams, FlowVersion, Law, Sequence, random},
     matmul::{MatmulVersion, matmul_lesson},
-    mlp::{MlpShape, MlpVersion, NarrowMlp},
+    mlp::{MlpPull, MlpShape, MlpVersion, NarrowMlp},
     places::{Places, ScatterVersion, gather, scatter_add},
     reduce::{SumVersion, column_sums, sum, sum_axis},
     softmax::{SoftmaxVersion, softmax},

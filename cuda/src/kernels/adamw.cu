@@ -6,8 +6,9 @@
 //   mean  <- d mean + (1 - d) theta
 //
 // with the corrections of the bias folded into rate and eps', as in
-// `autograd/src/adam.rs`. One launch over all parameters: 20 bytes read and 16
-// written for each, 16 operations.
+// `autograd/src/optimiser/adam.rs`. All arrays are [n], one thread an element,
+// one launch over all parameters: 20 bytes read and 16 written for each, 16
+// operations.
 //
 // What changes from step to step lies in device memory, so that the step can
 // be recorded in a graph: `adamw_advance`, one thread, makes the constants of

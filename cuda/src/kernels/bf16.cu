@@ -2,10 +2,11 @@
 //
 //   y_i = bf16(x_i)
 //
-// One thread an element; 4 bytes read and 2 written, so a warp reads 128
+// x and y [n], one thread an element; 4 bytes read and 2 written, so a warp reads 128
 // neighbouring bytes and writes 64. A product of m n k operations on factors
 // so rounded reads half the bytes it would read in single precision; the
-// rounding itself costs 6 (mk + kn) bytes.
+// rounding itself costs 6 (mk + kn) bytes and four operations on whole
+// numbers an element.
 
 extern "C" __global__ void round_bf16(unsigned short* y, const float* x, unsigned n) {
     unsigned i = blockIdx.x * blockDim.x + threadIdx.x;

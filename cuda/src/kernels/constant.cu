@@ -1,5 +1,5 @@
-// An array and one number: 4 bytes read (but for `fill`) and 4 written an
-// element.
+// An array and one number (AD.1): 4 bytes read (but for `fill`) and 4 written
+// an element, one operation; x and y [n], one thread an element.
 //
 //   fill: y_i = c      scale: y_i = c x_i      shift: y_i = x_i + c
 //

@@ -18,32 +18,13 @@
 //
 // `tensor` rests on a coincidence of mma.cuh: a lane holds of the sums C just
 // the places that it must hold of the next factor A, so layers are chained
-// without any lane talking to another. A warp takes 16 rows. The weights are
+// without any lane talking to another. A warp takes 16 rows, a block of 128
+// threads 64; of `shared` 256 threads take 64. The weights are
 // put in the order of the fragments once (`mlp_pack`), so that a lane reads
 // those of two instructions as 16 bytes, and a warp 512 neighbouring ones.
 
 #define FRAGMENTS (WIDTH * WIDTH / 2) // words of a layer's weights
 #define LAYER (FRAGMENTS + WIDTH)     // and with its bias
-
-struct Shape {
-    unsigned rows, d, q, step, layers, outputs;
-};
-
-// Rows and columns of a layer's weights.
-static __device__ __forceinline__ unsigned depth_of(const Shape& s, unsigned layer) {
-    return layer == 0 ? s.d + s.q : WIDTH;
-}
-static __device__ __forceinline__ unsigned across_of(const Shape& s, unsigned layer) {
-    return layer == s.layers ? s.outputs : WIDTH;
-}
-
-// What goes in, 0 beyond its edges.
-static __device__ __forceinline__ float input(const float* x, const float* features, const Shape& s,
-                                              unsigned row, unsigned column) {
-    if (row >= s.rows || column >= s.d + s.q) return 0.0f;
-    return column < s.d ? x[(size_t)row * s.d + column]
-                        : features[(size_t)row * s.step + column - s.d];
-}
 
 // 256 threads for 64 rows; a thread has 4 rows and WIDTH / 16 columns, as in
 // tile.cuh, and adds in the same order.

@@ -6,17 +6,30 @@
 //! ```
 //!
 //! `x` are points and `s` features of the time. Sampling evaluates this some
-//! ten times for each sample, and needs nothing of what lies between.
+//! ten times for each sample, and needs nothing of what lies between. Training
+//! needs its pull,
+//!
+//! ```math
+//! \delta^{L} = \bar v, \qquad
+//! \delta^{i-1} = (\delta^{i} {W^{i}}^{\mathsf T}) \circ \mathrm{silu}'(z^{i-1}), \qquad
+//! \bar W^{i} = {h^{i}}^{\mathsf T} \delta^{i} \tag{CU.5}
+//! ```
+//!
+//! which computes `z` again and keeps nothing in between either.
 
 #![expect(unsafe_code, reason = "kernels are launched")]
 
 use super::bf16::BF16;
 use super::matmul::MMA;
+use super::reduce::column_sums;
 use super::{POLYNOMIAL, expect_len, extent};
 use crate::device::{Buffer, Grid};
 use crate::error::CudaError;
 use crate::source::Source;
 use std::sync::LazyLock;
+
+/// What its kernels share.
+const SHARED: &str = include_str!("mlp.cuh");
 
 /// The text for one width, which is known when it is compiled.
 fn source(name: &str, width: &str) -> Source {
@@ -25,6 +38,7 @@ fn source(name: &str, width: &str) -> Source {
         ("polynomial.cuh", POLYNOMIAL),
         ("bf16.cuh", BF16),
         ("mma.cuh", MMA),
+        ("mlp.cuh", SHARED),
         ("mlp.cu", include_str!("mlp.cu")),
     ];
     Source::of(name, &files)
@@ -36,6 +50,29 @@ pub(super) static WIDTH_64: LazyLock<Source> =
     LazyLock::new(|| source("mlp_64", "#define WIDTH 64u"));
 pub(super) static WIDTH_128: LazyLock<Source> =
     LazyLock::new(|| source("mlp_128", "#define WIDTH 128u"));
+
+/// Bytes of shared memory that a block has unasked, on every GPU.
+const SHARED_BYTES: usize = 48 << 10;
+
+/// Rows of a tile of the pull: the most that fit with all their `z`.
+fn rows_of_tile(width: usize, hidden: usize) -> Option<usize> {
+    let bytes = |rows: usize| 4 * (width + 1) * ((hidden + 2) * rows + 16);
+    let fits = |rows: &usize| bytes(*rows) <= SHARED_BYTES;
+    [32, 16, 8].into_iter().find(fits)
+}
+
+/// The text of the pull for one width and number of hidden layers.
+pub(super) fn pull_source(width: usize, hidden: usize) -> Option<Source> {
+    let rows = rows_of_tile(width, hidden)?;
+    let extents = format!("#define WIDTH {width}u\n#define HIDDEN {hidden}u\n#define ROWS {rows}u");
+    let files = [
+        ("extents", extents.as_str()),
+        ("polynomial.cuh", POLYNOMIAL),
+        ("mlp.cuh", SHARED),
+        ("mlp_pull.cu", include_str!("mlp_pull.cu")),
+    ];
+    Some(Source::of(&format!("mlp_pull_{width}_{hidden}"), &files))
+}
 
 /// The versions, in rising complexity; see `mlp.cu`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,6 +129,15 @@ impl MlpShape {
     }
 }
 
+/// Slopes of `Σ ⟨v̄, v⟩`.
+#[derive(Debug)]
+pub struct MlpPull {
+    /// By the parameters, flat as they are.
+    pub parameters: Buffer<f32>,
+    /// By what goes in, `[rows, inputs]`.
+    pub inputs: Buffer<f32>,
+}
+
 /// A network ready to be evaluated.
 #[derive(Debug)]
 pub struct NarrowMlp<'a> {
@@ -100,6 +146,15 @@ pub struct NarrowMlp<'a> {
     parameters: &'a Buffer<f32>,
     /// The parameters in the order of fragments.
     packed: Buffer<u32>,
+    /// The text of the pull, if its tiles fit.
+    pull: Option<Source>,
+}
+
+/// Coordinates of a point, features, and how far apart rows of features are.
+struct Extents {
+    d: usize,
+    q: usize,
+    step: usize,
 }
 
 impl<'a> NarrowMlp<'a> {
@@ -126,6 +181,7 @@ impl<'a> NarrowMlp<'a> {
             source,
             parameters,
             packed,
+            pull: pull_source(shape.width, shape.hidden),
         };
         net.pack()?;
         Ok(net)
@@ -147,6 +203,92 @@ impl<'a> NarrowMlp<'a> {
         unsafe { device.launch(self.source, "mlp_pack", Grid::over(words), &arguments) }
     }
 
+    /// How points and features make up what goes in.
+    fn extents(
+        &self,
+        x: &Buffer<f32>,
+        features: &Buffer<f32>,
+        rows: usize,
+    ) -> Result<Extents, CudaError> {
+        let inputs = self.shape.inputs;
+        let d = (x.len() / rows).min(inputs);
+        let q = inputs - d;
+        expect_len("narrow_mlp", x, &[rows, d])?;
+        // One row of features is for all.
+        let step = match features.len() == q {
+            true => 0,
+            false => q,
+        };
+        if step > 0 || q == 0 {
+            expect_len("narrow_mlp", features, &[rows, q])?;
+        }
+        Ok(Extents { d, q, step })
+    }
+
+    /// The pull of `v_bar`, `[rows, outputs]`, in one launch and the sum over
+    /// its blocks; points and features as in [`velocity`](Self::velocity).
+    ///
+    /// # Errors
+    /// If the shapes do not fit, if so many layers do not fit into shared
+    /// memory, or the device refuses.
+    pub fn pull(
+        &self,
+        x: &Buffer<f32>,
+        features: &Buffer<f32>,
+        rows: usize,
+        v_bar: &Buffer<f32>,
+    ) -> Result<MlpPull, CudaError> {
+        /// More blocks than any GPU has room for at once, twice over.
+        const BLOCKS: usize = 264;
+        let device = x.device();
+        let MlpShape {
+            inputs,
+            width,
+            hidden,
+            outputs,
+        } = self.shape;
+        expect_len("narrow_mlp", v_bar, &[rows, outputs])?;
+        let (Some(source), Some(tile)) = (&self.pull, rows_of_tile(width, hidden)) else {
+            let given = format!("{hidden} hidden layers of {width}");
+            let expected = "fewer, for their tiles to fit into shared memory";
+            return Err(CudaError::mismatch("narrow_mlp", given, expected));
+        };
+        if rows == 0 {
+            return Ok(MlpPull {
+                parameters: device.zeros(self.parameters.len())?,
+                inputs: device.uninitialised(0)?,
+            });
+        }
+        let Extents { d, q, step } = self.extents(x, features, rows)?;
+        // By the shape alone, so that the order of additions is.
+        let tiles = rows.div_ceil(tile * BLOCKS);
+        let blocks = rows.div_ceil(tile * tiles);
+        let mut sums = device.uninitialised(blocks * self.parameters.len())?;
+        let mut inputs_bar = device.uninitialised(rows * inputs)?;
+        let e = |n| extent("mlp_pull", n);
+        let arguments = [
+            (&mut sums).into(),
+            (&mut inputs_bar).into(),
+            x.into(),
+            features.into(),
+            self.parameters.into(),
+            v_bar.into(),
+            e(rows)?.into(),
+            e(d)?.into(),
+            e(q)?.into(),
+            e(step)?.into(),
+            e(outputs)?.into(),
+            e(tiles)?.into(),
+        ];
+        // SAFETY: the buffers have the shapes checked above, the sums one row
+        // of parameters a block.
+        unsafe { device.launch(source, "mlp_pull", Grid::line(blocks, 256), &arguments)? }; // (CU.5)
+        Ok(MlpPull {
+            parameters: column_sums(&sums, blocks, self.parameters.len())?,
+            inputs: inputs_bar,
+        })
+    }
+
     /// `v` for points `[rows, d]` and features `[rows, q]`, or `[1, q]` if all
     /// have the same time; `d + q` are the inputs. `[rows, outputs]`.
     ///
@@ -164,17 +306,7 @@ impl<'a> NarrowMlp<'a> {
         if rows == 0 {
             return device.uninitialised(0);
         }
-        let d = x.len() / rows;
-        let q = self.shape.inputs.saturating_sub(d);
-        expect_len("velocity", x, &[rows, d])?;
-        let step = match features.len() == q {
-            true => 0,
-            false => q,
-        };
-        if step > 0 || d + q != self.shape.inputs {
-            expect_len("velocity", features, &[rows, q])?;
-            expect_len("velocity", x, &[rows, self.shape.inputs - q])?;
-        }
+        let Extents { d, q, step } = self.extents(x, features, rows)?;
         let mut v = device.uninitialised(rows * outputs)?;
         let e = |n| extent("velocity", n);
         let (kernel, grid, parameters) = match version {

@@ -49,7 +49,11 @@ pub fn sources() -> Vec<Source> {
         &unfold::SOURCE,
         &view::SOURCE,
     ];
-    sources.iter().map(|source| (***source).clone()).collect()
+    let fixed = sources.iter().map(|source| (***source).clone());
+    // The pull of a network is one text for each depth.
+    let depths = [(32, 1), (64, 3), (64, 8), (128, 2)];
+    let pulls = depths.map(|(width, hidden)| mlp::pull_source(width, hidden));
+    fixed.chain(pulls.into_iter().flatten()).collect()
 }
 
 /// A number of elements as the kernels count them.

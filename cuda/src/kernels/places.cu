@@ -1,4 +1,4 @@
-// Taking places of an axis, and its transpose, without atomics.
+// Taking places of an axis, and its transpose (AD.2), without atomics.
 //
 //   gather:        Y[o, p, i] = X[o, index[p], i]
 //   scatter-add:   X[o, r, i] = sum over p with index[p] = r of Y[o, p, i]
@@ -15,6 +15,8 @@
 //             which the host has listed once for each index (a counting sort)
 //
 // Both add in ascending p, which is the CPU's order: the bits are the same.
+// One thread an element of the result; 8 bytes an element of Y and 4 of the
+// index, and as many additions as there are places.
 
 extern "C" __global__ void gather(float* y, const float* x, const unsigned* index, unsigned outer,
                                   unsigned count, unsigned of, unsigned inner) {

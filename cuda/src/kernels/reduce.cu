@@ -1,6 +1,9 @@
-// Sums in two stages: each block sums its share, then one block sums the sums.
+// Sums (AD.2) in two stages: each block sums its share, then one block sums the
+// sums.
 //
 //   s = sum_i x_i,          c_j = sum_i X_ij
+//
+// x [n], X [rows, columns].
 //
 // No atomics: the order of additions depends on n alone, so the bits do not
 // depend on the schedule. 4n bytes are read, n additions: the floor is the

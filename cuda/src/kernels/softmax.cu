@@ -1,4 +1,4 @@
-// Softmax and the logarithm of a sum of exponentials, along rows.
+// Softmax (AD.50) and the logarithm of a sum of exponentials, along rows.
 //
 //   l_i = ln sum_j e^(x_ij) = m + ln sum_j e^(x_ij - m),    m = max_j x_ij
 //   p_ij = e^(x_ij - m) / sum_k e^(x_ik - m)

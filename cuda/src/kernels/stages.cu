@@ -9,13 +9,16 @@
 // root mean square or the largest. Sums are taken in the order of the terms and
 // of the coordinates: the bits are those of `solvers::Rows`.
 //
-// combine reads 4 (terms + 1) bytes and writes 4 for each number; error_norms
-// reads 4 (terms + 2) and writes 8 for each row. Coefficients are arguments, so
-// one kernel serves all methods; terms beyond the given number are not read.
-// A step for all rows comes as an argument, steps of their own in memory.
+// A number takes, with J terms,
 //
-// error_norms has one thread a row, in double precision: few numbers beside
-// those of the network, and a decision that is the host's own.
+//   combine       one thread, 4 (J + 1) bytes read, 4 written,  2 J + 1 operations
+//   error_norms   a d-th of a thread, 4 (J + 2) bytes read,     2 J + 8 operations
+//   choose        one thread, 4 bytes read (and 4 a row), 4 written
+//
+// Coefficients are arguments, so one kernel serves all methods; terms beyond
+// the given number are not read. A step for all rows comes as an argument,
+// steps of their own in memory. The norms are in double precision: few numbers
+// beside those of the network, and a decision that is the host's own.
 
 #define TERMS(T)                                                                                 \
     T c0, T c1, T c2, T c3, T c4, T c5, T c6, T c7, T c8, T c9, T c10, T c11, T c12, T c13,     \

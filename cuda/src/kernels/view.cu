@@ -1,7 +1,9 @@
-// Views: an array read or written with another step along each axis.
+// Views: an array read or written with another step along each axis (AD.2).
 //
 //   read:   y[i0, .., i5] = x[o + i0 s0 + .. + i5 s5]
 //   write:  y[o + i0 s0 + .. + i5 s5] = x[i0, .., i5]
+//
+// x and y [e0, .., e5], one thread an element.
 //
 // One of the two is dense; the other is anywhere. Permuting, slicing,
 // repeating (step 0), reversing (negative steps), windows (two axes over one)
@@ -10,7 +12,8 @@
 // written 128 bytes at a time by each warp, the other side as the steps have it.
 //
 // Beside them, what goes along the middle axis of [outer, n, inner], one thread
-// a line: running sums and the largest.
+// a line: running sums and the largest, n additions or comparisons a line.
+// Views have no arithmetic but that of places, six divisions an element.
 
 #define AXES 6
 

@@ -10,6 +10,7 @@ mod diary;
 mod flow_batch;
 mod formula;
 mod graph;
+mod loading;
 mod mlp;
 mod oracle;
 mod place;

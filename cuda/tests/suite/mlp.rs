@@ -323,3 +323,124 @@ fn networks_without_a_kernel_are_refused() {
     assert!(net.velocity(&x(8), &x(12), 4, MlpVersion::Shared).is_ok());
     assert!(net.velocity(&x(8), &x(3), 4, MlpVersion::Shared).is_ok());
 }
+
+/// The slopes in `f64`: by the parameters, and by what goes in.
+fn exact_pull(shape: MlpShape, theta: &[f32], h: &[f32], v_bar: &[f32]) -> [Vec<f64>; 2] {
+    let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|&x| f64::from(x)).collect() };
+    let (theta, layers) = (wide(theta), layers(shape));
+    let rows = h.len() / shape.inputs;
+    let mut begins = vec![0];
+    for [inputs, outputs] in &layers {
+        begins.push(begins[begins.len() - 1] + (inputs + 1) * outputs);
+    }
+    let logistic = |z: f64| 1.0 / (1.0 + (-z).exp());
+    // What each layer gets, and its sums.
+    let (mut hs, mut zs) = (vec![wide(h)], Vec::new());
+    for (&[inputs, outputs], &at) in layers.iter().zip(&begins) {
+        let h = &hs[hs.len() - 1];
+        let sum = |r: usize, c: usize| {
+            let weight = |k: usize| theta[at + k * outputs + c];
+            let products = (0..inputs).map(|k| h[r * inputs + k] * weight(k));
+            products.sum::<f64>() + weight(inputs)
+        };
+        let places = (0..rows).flat_map(|r| (0..outputs).map(move |c| (r, c)));
+        let z: Vec<f64> = places.map(|(r, c)| sum(r, c)).collect();
+        hs.push(z.iter().map(|&z| z * logistic(z)).collect());
+        zs.push(z);
+    }
+    let (mut slopes, mut delta) = (vec![0.0; theta.len()], wide(v_bar));
+    for (i, &[inputs, outputs]) in layers.iter().enumerate().rev() {
+        let mut before = vec![0.0; rows * inputs];
+        for (r, c) in (0..rows).flat_map(|r| (0..outputs).map(move |c| (r, c))) {
+            let delta = delta[r * outputs + c];
+            for k in 0..inputs {
+                let place = begins[i] + k * outputs + c;
+                slopes[place] += hs[i][r * inputs + k] * delta;
+                before[r * inputs + k] += theta[place] * delta;
+            }
+            slopes[begins[i] + inputs * outputs + c] += delta;
+        }
+        if i > 0 {
+            for (before, &z) in before.iter_mut().zip(&zs[i - 1]) {
+                let s = logistic(z);
+                *before *= s + z * s * (1.0 - s);
+            }
+        }
+        delta = before;
+    }
+    [slopes, delta]
+}
+
+/// Verifies (CU.5) in the norm. (Element by element, within bounds of a running
+/// analysis, it is compared in `autograd/tests/narrow_network.rs`.)
+#[test]
+fn the_pull_is_the_derivative() {
+    let device = device();
+    let shapes = [
+        NET,
+        MlpShape {
+            inputs: 1,
+            width: 32,
+            hidden: 1,
+            outputs: 1,
+        },
+        MlpShape {
+            inputs: 40,
+            width: 64,
+            hidden: 8,
+            outputs: 33,
+        },
+        MlpShape {
+            inputs: 3,
+            width: 128,
+            hidden: 2,
+            outputs: 2,
+        },
+    ];
+    for (shape, sizes) in shapes.into_iter().zip([&SIZES[..], &[33], &[33], &[31]]) {
+        let theta = parameters(shape);
+        let there = device.upload(&theta).expect("there is room");
+        let net = NarrowMlp::new(shape, &there).expect("no fault");
+        for &rows in sizes {
+            let d = shape.inputs.min(2);
+            let q = shape.inputs - d;
+            let (x, s) = (numbers(rows * d, 1), numbers(rows * q, 2));
+            let v_bar = numbers(rows * shape.outputs, 3);
+            let input = joined(&x, &s, [rows, d, q]);
+            let [x, s, bar] = [&x, &s, &v_bar].map(|x| device.upload(x).expect("there is room"));
+            let pull = net.pull(&x, &s, rows, &bar).expect("no fault");
+            let found = [&pull.parameters, &pull.inputs].map(|x| x.download().expect("no fault"));
+            let exact = exact_pull(shape, &theta, &input, &v_bar);
+            for (found, exact) in found.iter().zip(&exact) {
+                assert_eq!(found.len(), exact.len());
+                if rows == 0 {
+                    assert!(found.iter().all(|&x| x == 0.0), "no rows, no slopes");
+                } else {
+                    let error = relative(found, exact);
+                    assert!(error <= 1e-5, "{shape:?}, {rows} rows: {error:e}");
+                }
+            }
+            // Twice the same bits.
+            let again = net.pull(&x, &s, rows, &bar).expect("no fault");
+            let again = again.parameters.download().expect("no fault");
+            assert_eq!(bits(&again), bits(&found[0]));
+        }
+    }
+}
+
+#[test]
+fn layers_that_do_not_fit_have_no_pull() {
+    let device = device();
+    let shape = MlpShape { hidden: 30, ..NET };
+    let theta = device.zeros(shape.parameters()).expect("there is room");
+    let net = NarrowMlp::new(shape, &theta).expect("the velocity has no such limit");
+    let x = |n| device.zeros(n).expect("there is room");
+    let error = net
+        .pull(&x(8), &x(12), 4, &x(12))
+        .expect_err("no room")
+        .to_string();
+    assert!(
+        error.contains("30 hidden layers of 64; expected fewer"),
+        "{error}"
+    );
+}

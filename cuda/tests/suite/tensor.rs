@@ -60,10 +60,7 @@ fn the_instruction_has_the_layout_of_the_isa() {
                 lane / 4 + if i % 4 < 2 { 0 } else { 8 },
                 lane % 4 * 2 + i % 2 + if i < 4 { 0 } else { 8 },
             ),
-            _ => (
-                lane / 4 + if i % 2 == 0 { 0 } else { 8 },
-                lane % 4 + if i < 2 { 0 } else { 4 },
-            ),
+            _ => (lane / 4 + i % 2 * 8, lane % 4 + if i < 2 { 0 } else { 4 }),
         };
         // "row = threadID_in_group * 2 + (i & 1) for bi where i < 2, + 8
         // otherwise; col = groupID"; tf32 "threadID_in_group for b0, + 4 for b1".

@@ -1,0 +1,426 @@
+//! **What does the GPU gain over the CPU**, by batch and width?
+//!
+//! Compared: products of matrices in three precisions, a chain of pointwise
+//! functions (printed as one kernel, and one kernel a function), a sum, a step
+//! of sampling and a step of training; each on this machine's CPU with all its
+//! cores, and on the GPU eagerly, as a recorded graph, and from fused kernels.
+//! Before a time is taken the results are compared: the pointwise chain in
+//! bits, all else within a bound that is derived (see `within_bounds`).
+//!
+//! Floors: `2mnk` operations and `4(mk + kn + mn)` bytes of a product; 16 bytes
+//! an element of the chain, 4 of the sum; of the steps see
+//! `flowgrad_benches::floor`, which the table of `cuda/on_device.sh` uses.
+//!
+//! Without a GPU it says why it skips. On the emulated one it compares results
+//! at a small size of each question, and takes no times.
+
+use autograd::check::rounding::Rounded;
+use autograd::{Algebra, Cpu, Cuda, Draw, Mlp, Philox, Tensor, Tree, value_and_grad};
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, measurement::WallTime};
+use cuda::{
+    CudaError, Device, Expr, Factor, Formula, MlpShape, MlpVersion, NarrowMlp, Precision,
+    SumVersion, matmul,
+};
+use flowgrad_benches::device_clock::{device, tells_times, timed};
+use flowgrad_benches::device_step::{DeviceStep, mean_loss, network};
+use flowgrad_benches::training_step::{DIMENSION, Size, TrainingStep};
+use flowgrad_benches::within_bounds::{assert_close, assert_within, rounded};
+use std::hint::black_box;
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Host = Tensor<Cpu<f32>>;
+type OnDevice = Tensor<Cuda<f32>>;
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
+fn normal(shape: &[usize], stream: u32) -> Host {
+    let mut x = vec![0.0; shape.iter().product()];
+    Philox::normal_f32(Draw::seed(2).stream(stream), 0, &mut x);
+    Tensor::new(shape, x)
+}
+
+fn upload(device: &Device, x: &Host) -> OnDevice {
+    Tensor::upload(device, x).expect("there is room")
+}
+
+fn download(x: &OnDevice) -> Vec<f32> {
+    x.download().expect("no fault").to_vec()
+}
+
+/// The sizes of a question that are tried: the first, which is small, on an
+/// emulator, and the others on a GPU.
+fn sizes<T: Copy>(device: &Device, all: &[T]) -> Vec<T> {
+    let (first, others) = all.split_at(1);
+    match device.is_emulated() {
+        true => first.to_vec(),
+        false => others.to_vec(),
+    }
+}
+
+/// Times work on the device, if its times mean something.
+fn on_device(
+    group: Option<&mut Group<'_>>,
+    device: &Device,
+    id: BenchmarkId,
+    mut work: impl FnMut() -> Result<(), CudaError>,
+) {
+    work().and_then(|()| device.synchronize()).expect("it runs");
+    if let Some(group) = group {
+        group.bench_function(id, |b| {
+            b.iter_custom(|n| timed(device, n, &mut work).expect("it runs"));
+        });
+    }
+}
+
+/// Times work on the CPU beside it.
+fn on_cpu<T>(group: Option<&mut Group<'_>>, id: BenchmarkId, mut work: impl FnMut() -> T) {
+    if let Some(group) = group {
+        group.bench_function(id, |b| b.iter(|| black_box(work())));
+    }
+}
+
+fn products(mut group: Option<Group<'_>>, device: &Device) {
+    for mnk @ [m, n, k] in sizes(
+        device,
+        &[[64, 32, 48], [4096, 256, 256], [16384, 1024, 1024]],
+    ) {
+        let name = format!("{m} {n} {k}");
+        let (a, b) = (normal(&[m, k], 1), normal(&[k, n], 2));
+        let (exact, scale) = (a.matmul(&b), a.abs().matmul(&b.abs()));
+        let there = [&a, &b].map(|x| upload(device, x));
+        let [fa, fb] = there.each_ref().map(|x| Factor::plain(x.buffer()));
+        for precision in Precision::ALL {
+            let c = matmul(fa, fb, 1, mnk, precision).and_then(|c| c.download());
+            // What both may be off, of a scale that is rounded itself.
+            let bound = 1.01 * (precision.bound(k) + Precision::F32.bound(k));
+            let c = c.expect("no fault");
+            assert_close("product", &c, exact.as_slice(), scale.as_slice(), bound);
+            let id = BenchmarkId::new(format!("cuda {precision:?}"), &name);
+            on_device(group.as_mut(), device, id, || {
+                matmul(fa, fb, 1, mnk, precision).map(drop)
+            });
+        }
+        let id = BenchmarkId::new("cpu", &name);
+        on_cpu(group.as_mut(), id, || a.matmul(&b));
+    }
+}
+
+/// `tanh((1 − t)·a + t·b)²`.
+fn chain<A: Algebra>(t: &Tensor<A>, a: &Tensor<A>, b: &Tensor<A>) -> Tensor<A> {
+    ((1.0 - t) * a + t * b).tanh().square()
+}
+
+fn chains(mut group: Option<Group<'_>>, device: &Device) {
+    let printed = Formula::new("chain", 3, |x| {
+        let [t, a, b] = [0, 1, 2].map(|k| x[k].clone());
+        let mixed = (-t.clone()).plus(1.0) * a + t * b;
+        vec![Expr::square(&Expr::tanh(&mixed))]
+    });
+    for n in sizes(device, &[1025, 1 << 16, 1 << 24]) {
+        let host = [1, 2, 3].map(|stream| normal(&[n], stream));
+        let [t, a, b] = &host;
+        let there = host.each_ref().map(|x| upload(device, x));
+        let buffers = there.each_ref().map(OnDevice::buffer);
+        let bits = |x: &[f32]| -> Vec<u32> { x.iter().map(|x| x.to_bits()).collect() };
+        let expected = bits(chain(t, a, b).as_slice());
+        let composed = || chain(&there[0], &there[1], &there[2]);
+        assert_eq!(
+            bits(&download(&composed())),
+            expected,
+            "one kernel a function"
+        );
+        let fused = || printed.apply(device, &buffers, n);
+        let once = fused().and_then(|y| y[0].download()).expect("no fault");
+        assert_eq!(bits(&once), expected, "printed as one kernel");
+        let id = |name: &str| BenchmarkId::new(name, n);
+        on_device(group.as_mut(), device, id("cuda composed"), || {
+            drop(composed());
+            Ok(())
+        });
+        on_device(group.as_mut(), device, id("cuda printed"), || {
+            fused().map(drop)
+        });
+        on_cpu(group.as_mut(), id("cpu"), || chain(t, a, b));
+    }
+}
+
+fn sums(mut group: Option<Group<'_>>, device: &Device) {
+    for n in sizes(device, &[1025, 1 << 16, 1 << 24]) {
+        let x = normal(&[n], 1);
+        let there = upload(device, &x);
+        let bound = rounded(&x).sum();
+        assert_within("sum", x.sum().as_slice(), &bound);
+        for version in SumVersion::ALL {
+            let s = cuda::sum(there.buffer(), version).and_then(|s| s.download());
+            assert_within("sum", &s.expect("no fault"), &bound);
+        }
+        let id = |name: &str| BenchmarkId::new(name, n);
+        on_device(group.as_mut(), device, id("cuda"), || {
+            cuda::sum(there.buffer(), SumVersion::Shuffle).map(drop)
+        });
+        on_cpu(group.as_mut(), id("cpu"), || x.sum());
+    }
+}
+
+const STEP: f64 = 0.05;
+
+/// A step of Euler's method along the network.
+fn euler<A: Algebra>(net: &Mlp<A>, t: &Tensor<A>, x: &Tensor<A>) -> Tensor<A> {
+    x + STEP * net.velocity(t, x)
+}
+
+fn sampling(mut group: Option<Group<'_>>, device: &Device) {
+    let size = |batch, hidden, layers| Size {
+        batch,
+        hidden,
+        layers,
+    };
+    for size in sizes(
+        device,
+        &[
+            size(33, 64, 3),
+            size(4096, 64, 3),
+            size(65536, 64, 3),
+            size(16384, 256, 3),
+        ],
+    ) {
+        let net = network(size);
+        let (t, x) = (
+            Tensor::full(&[size.batch, 1], 0.25),
+            normal(&[size.batch, DIMENSION], 1),
+        );
+        let bound = {
+            let net = net.map(&mut |leaf: &Host| rounded(leaf));
+            euler(&net, &rounded(&t), &rounded(&x))
+        };
+        assert_within("step on the CPU", euler(&net, &t, &x).as_slice(), &bound);
+        let there = net.map(&mut |leaf: &Host| upload(device, leaf));
+        let (t_there, x_there) = (upload(device, &t), upload(device, &x));
+        device.set_precision(Precision::F32);
+        let eager = || euler(&there, &t_there, &x_there);
+        assert_within("step on the GPU", &download(&eager()), &bound);
+        let id = |name: &str| BenchmarkId::new(name, size);
+        on_device(group.as_mut(), device, id("cuda eager F32"), || {
+            drop(eager());
+            Ok(())
+        });
+        for precision in [Precision::F32, Precision::Tf32] {
+            device.set_precision(precision);
+            let (graph, y) = device.record(|| Ok(eager())).expect("it can be recorded");
+            graph.replay().expect("it replays");
+            if precision == Precision::F32 {
+                assert_within("step as a graph", &download(&y), &bound);
+            }
+            let id = id(&format!("cuda graph {precision:?}"));
+            on_device(group.as_mut(), device, id, || graph.replay());
+        }
+        if is_narrow(size) {
+            let fused = FusedSampling {
+                net: &net,
+                size,
+                t: &t,
+                x: &x,
+                bound: &bound,
+            };
+            fused.run(device, group.as_mut());
+        }
+        on_cpu(group.as_mut(), id("cpu"), || euler(&net, &t, &x));
+    }
+}
+
+/// Whether there are kernels for the whole network at once.
+fn is_narrow(size: Size) -> bool {
+    [32, 64, 128].contains(&size.hidden)
+}
+
+/// The step with the whole network in one launch: the network, its points and
+/// time, and what the step may be.
+struct FusedSampling<'a> {
+    net: &'a Mlp<Cpu<f32>>,
+    size: Size,
+    t: &'a Host,
+    x: &'a Host,
+    bound: &'a Tensor<Rounded>,
+}
+
+impl FusedSampling<'_> {
+    fn run(&self, device: &Device, mut group: Option<&mut Group<'_>>) {
+        let flat: Vec<f32> = self.net.leaves().iter().flat_map(Tensor::to_vec).collect();
+        let theta = device.upload(&flat).expect("there is room");
+        let shape = MlpShape {
+            inputs: DIMENSION + 1,
+            width: self.size.hidden,
+            hidden: self.size.layers,
+            outputs: DIMENSION,
+        };
+        let narrow = NarrowMlp::new(shape, &theta).expect("no fault");
+        let time = device.upload(&self.t.as_slice()[..1]);
+        let (time, at) = (time.expect("there is room"), upload(device, self.x));
+        let at = at.buffer();
+        let advance = Formula::new("euler", 2, |x| {
+            let step = x[0].constant(STEP);
+            vec![x[0].clone() + step * x[1].clone()]
+        });
+        for version in MlpVersion::ALL {
+            let step = || {
+                let v = narrow.velocity(at, &time, self.size.batch, version)?;
+                let mut y = advance.apply(device, &[at, &v], at.len())?;
+                Ok(y.remove(0))
+            };
+            let (graph, y) = device.record(step).expect("it can be recorded");
+            graph.replay().expect("it replays");
+            self.judge(version, &y.download().expect("no fault"));
+            let id = BenchmarkId::new(format!("cuda fused {version:?}"), self.size);
+            on_device(group.as_deref_mut(), device, id, || graph.replay());
+        }
+    }
+
+    fn judge(&self, version: MlpVersion, found: &[f32]) {
+        if version == MlpVersion::Shared {
+            return assert_within("fused step", found, self.bound);
+        }
+        // Bfloat16 in the norm of what the network adds, as its tests have it.
+        let (mut off, mut all) = (0.0, 0.0);
+        let exact = self.bound.value().as_slice().iter();
+        for ((&found, &exact), &x) in found.iter().zip(exact).zip(self.x.as_slice()) {
+            off += (f64::from(found) - exact).powi(2);
+            all += (exact - f64::from(x)).powi(2);
+        }
+        let error = f64::sqrt(off / all);
+        assert!(error <= 1e-2, "fused step in bfloat16: {error:e}");
+    }
+}
+
+fn training(mut group: Option<Group<'_>>, device: &Device) {
+    let size = |batch, hidden, layers| Size {
+        batch,
+        hidden,
+        layers,
+    };
+    for size in sizes(
+        device,
+        &[
+            size(33, 32, 2),
+            size(4096, 64, 3),
+            size(4096, 256, 3),
+            size(16384, 256, 3),
+            size(16384, 512, 3),
+        ],
+    ) {
+        device.set_precision(Precision::F32);
+        compare_gradients(device, size);
+        let mut eager = DeviceStep::new(device, size).expect("there is room");
+        let id = |name: &str| BenchmarkId::new(name, size);
+        on_device(group.as_mut(), device, id("cuda eager F32"), || {
+            eager.step().map(drop)
+        });
+        for precision in Precision::ALL {
+            device.set_precision(precision);
+            let narrow = precision == Precision::F32 && is_narrow(size);
+            for kind in ["graph", "fused", "narrow, fused"] {
+                if kind.starts_with("narrow") && !narrow {
+                    continue;
+                }
+                let mut step = DeviceStep::new(device, size).expect("there is room");
+                let recording = device.record(|| match kind {
+                    "graph" => step.step(),
+                    "fused" => step.fused_step(),
+                    _ => step.narrow_step(),
+                });
+                let (graph, loss) = recording.expect("it can be recorded");
+                graph.replay().expect("it replays");
+                let loss = loss.download().expect("no fault")[0];
+                assert!(loss.is_finite() && loss > 0.0, "a loss: {loss}");
+                let id = id(&format!("cuda {kind} {precision:?}"));
+                on_device(group.as_mut(), device, id, || graph.replay());
+            }
+        }
+        device.set_precision(Precision::F32);
+        let mut cpu = TrainingStep::new(size);
+        on_cpu(group.as_mut(), id("cpu"), || cpu.step());
+    }
+}
+
+/// The first batch's loss and gradient, in all readings, within their bounds.
+fn compare_gradients(device: &Device, size: Size) {
+    let mut step = DeviceStep::new(device, size).expect("there is room");
+    let batch = step.batch().expect("no fault");
+    let host = |shape: &[usize], x: &cuda::Buffer<f32>| -> Host {
+        Tensor::new(shape, x.download().expect("no fault"))
+    };
+    let points = [size.batch, DIMENSION];
+    let data = [
+        host(&[size.batch, 1], &batch.t),
+        host(&points, &batch.xt),
+        host(&points, &batch.target),
+    ];
+    let net = network(size);
+    let flat = |leaves: Vec<Host>| -> Vec<f32> { leaves.iter().flat_map(Tensor::to_vec).collect() };
+    let (value, slope) = {
+        let [t, xt, target] = data.each_ref().map(Tensor::constant);
+        value_and_grad(|net: &Mlp<_>| mean_loss(net, &t, &xt, &target), &net)
+    };
+    let (value_bound, slope_bound) = {
+        let [t, xt, target] = data.each_ref().map(|x| Tensor::constant(&rounded(x)));
+        let net = net.map(&mut |leaf: &Host| rounded(leaf));
+        value_and_grad(|net: &Mlp<_>| mean_loss(net, &t, &xt, &target), &net)
+    };
+    let bounds = slope_bound.leaves();
+    let judge = |what: &str, loss: &[f32], gradient: &[f32]| {
+        assert_within(what, loss, &value_bound);
+        let mut rest = gradient;
+        for bound in &bounds {
+            let (leaf, behind) = rest.split_at(bound.value().shape().count());
+            assert_within(what, leaf, bound);
+            rest = behind;
+        }
+        assert!(rest.is_empty(), "{what}: as many slopes as parameters");
+    };
+    judge("CPU", value.as_slice(), &flat(slope.leaves()));
+    let download = |(loss, gradient): (cuda::Buffer<f32>, cuda::Buffer<f32>)| {
+        [loss, gradient].map(|x| x.download().expect("no fault"))
+    };
+    let fused = download(step.fused_slopes(&batch).expect("no fault"));
+    judge("fused kernels", &fused[0], &fused[1]);
+    if is_narrow(size) {
+        let narrow = download(step.narrow_slopes(&batch).expect("no fault"));
+        judge("the network in one launch", &narrow[0], &narrow[1]);
+    }
+    let eager = download(step.slopes(batch).expect("no fault"));
+    judge("the algebra", &eager[0], &eager[1]);
+}
+
+fn main() {
+    let device = match device() {
+        Ok(device) => device,
+        Err(reason) => return println!("{reason}"),
+    };
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800))
+        .configure_from_args();
+    type Question = fn(Option<Group<'_>>, &Device);
+    let questions: [(&str, Question); 5] = [
+        ("product", products),
+        ("pointwise chain", chains),
+        ("sum", sums),
+        ("sampling step", sampling),
+        ("training step", training),
+    ];
+    for (name, question) in questions {
+        if device.is_emulated() {
+            question(None, &device);
+            println!("{name}: results agree");
+        } else {
+            let mut group = criterion.benchmark_group(name);
+            group.sampling_mode(SamplingMode::Flat);
+            question(Some(group), &device);
+        }
+    }
+    if tells_times(&device) {
+        criterion.final_summary();
+    }
+}
