@@ -2,7 +2,7 @@
 //! row, measured row by row, chosen row by row.
 //!
 //! An algebra that only computes can do all of it with [`Tensor`] operations
-//! and numbers on the host. [`Cuda`](autograd::Cuda) does it in one kernel
+//! and numbers on the host. `Cuda` does it in one kernel
 //! each, where the state lies. The host then sees
 //!
 //! | what | when | bytes |
