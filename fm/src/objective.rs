@@ -55,13 +55,14 @@ impl<A: Algebra> Particles<A> {
             thickness,
         } = self;
         let xt = (1.0 - t) * x0 + t * x1;
+        let target = x1 - x0;
         OnPath {
             t: t.clone(),
             xt: match thickness {
                 Some(noise) => xt + noise,
                 None => xt,
             },
-            target: x1 - x0,
+            target,
         }
     }
 }
@@ -82,9 +83,8 @@ pub fn regression<A: Algebra>(
     velocity: impl FnOnce(&Tensor<A>, &Tensor<A>) -> Tensor<A>,
     batch: &OnPath<A>,
 ) -> Tensor<A> {
-    (velocity(&batch.t, &batch.xt) - &batch.target)
-        .square()
-        .sum() // (FM.21)
+    let OnPath { t, xt, target } = batch;
+    (velocity(t, xt) - target).square().sum() // (FM.21)
 }
 
 /// An estimate of a loss, with its standard error.
