@@ -5,7 +5,8 @@
 
 use autograd::check::rounding::Rounded;
 use autograd::{
-    Algebra, Archive, Cpu, Cuda, Draw, Dual, Mlp, Primitive, Probe, Real, Tensor, Tree, Var,
+    Algebra, Archive, Cpu, Cuda, Draw, Dual, LearningRate, Mlp, Primitive, Probe, Real, Tensor,
+    Tree, Var,
 };
 use cuda::{Device, Precision};
 use fm::batches::Batches;
@@ -13,9 +14,10 @@ use fm::compute::{Compute, Home, guarded};
 use fm::coupling::Name;
 use fm::likelihood::{Trace, log_likelihood};
 use fm::objective::{Particles, loss_sum};
-use fm::sampler::{Plan, Sampled, sample};
+use fm::sampler::{Plan, Sampled, TensorSpace, sample};
 use fm::training::{Settings, Trainer, VelocityModel};
-use solvers::methods::{EULER, RK4};
+use solvers::methods::{BOGACKI_SHAMPINE, DOP853, DORMAND_PRINCE, EULER, RK4};
+use solvers::{Adaptive, Batch, End, Mean, Method, Outcome, Solve};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -274,6 +276,55 @@ fn loss_and_slopes_are_within_the_bounds_of_their_roundings() {
     }
 }
 
+/// All leaves of a checkpoint under a name, one behind the other.
+fn leaves(checkpoint: &Archive<f32>, name: &str, like: &Mlp<Cpu<f32>>) -> Vec<f32> {
+    let mut all = Vec::new();
+    like.each(name, &mut |name, leaf| {
+        let found = checkpoint.get(name, &leaf.shape()).expect("saved");
+        all.extend_from_slice(found.as_slice());
+    });
+    all
+}
+
+/// A step on the device is that of the processor in bits, given its slopes:
+/// AdamW (AD.12) at the schedule's rate, and the moving average (AD.13). Early,
+/// and where one list of rates ends and the next begins.
+#[test]
+fn the_optimiser_makes_the_steps_of_the_processor() {
+    let (device, _one) = device();
+    let folder = folder();
+    let [settings, _] = both(folder.path());
+    let rate = LearningRate::warm_up_cosine(settings.learning_rate, 40, settings.steps);
+    let mut trainer = on_device(&settings, &device);
+    let net = trainer.model().expect("finite").net;
+    for n in [1, 2, 40, 1024, 1025] {
+        let missing = n - 1 - trainer.steps();
+        run(&mut trainer, missing);
+        let before = trainer.checkpoint().expect("finite");
+        run(&mut trainer, 1);
+        let after = trainer.checkpoint().expect("finite");
+        let [m, v] = ["adam.first", "adam.second"].map(|name| leaves(&after, name, &net));
+        let theta = ["net", "ema"].map(|name| leaves(&before, name, &net));
+        let found = ["net", "ema"].map(|name| leaves(&after, name, &net));
+        // The corrections of the bias are folded into rate and ε (adam.rs).
+        let root2 = (1.0 - 0.999f64.powf(n as f64)).sqrt();
+        let eta = (rate.at(n) * root2 / (1.0 - 0.9f64.powf(n as f64))) as f32;
+        let epsilon = (1e-8 * root2) as f32;
+        let decay = settings.ema_decay.min((1 + n) as f64 / (10 + n) as f64);
+        let (keep, take) = (decay as f32, (1.0 - decay) as f32);
+        for i in 0..m.len() {
+            let next = theta[0][i] - eta * m[i] / (v[i].sqrt() + epsilon);
+            let mean = keep * theta[1][i] + take * next;
+            let bits = [next, mean].map(f32::to_bits);
+            assert_eq!(
+                [found[0][i], found[1][i]].map(f32::to_bits),
+                bits,
+                "step {n}"
+            );
+        }
+    }
+}
+
 /// Relative errors of the slopes that a precision allows, in the norm (see
 /// `product.rs`): 10⁻⁵, 10⁻³ and 10⁻², times the layers there and back, of
 /// which each multiplies by factors with an error of its own; and none is a
@@ -430,6 +481,66 @@ fn samples_are_within_the_bounds_of_their_roundings() {
         let largest = bound.x1.error().to_vec().into_iter().fold(0.0, f64::max);
         assert!(largest <= 1e-4, "the bound says something: {largest:e}");
     }
+}
+
+/// A field of pointwise functions, whose bits are the processor's; rows differ
+/// in how fast it changes along them.
+fn swirl<A: Batches>(t: &[f64], x: &Tensor<A>) -> Tensor<A> {
+    let t = A::column(x, t);
+    (9.0 * x.square() + 20.0 * &t).sin() * 3.0 + (x * t).cos()
+}
+
+fn solved<A: Home>(
+    place: &A::Place,
+    method: &Method,
+    plan: &Adaptive,
+    save_at: &[f64],
+) -> End<Tensor<A>> {
+    let y0 = A::normal(place, Draw::seed(6), 0, [23, 3]).expect("room");
+    let space = TensorSpace::<A>::new();
+    let mut field = |t: &[f64], x: &Tensor<A>, dx: &mut Tensor<A>| *dx = swirl(t, x);
+    let solve = Solve::new(&space, &mut field).save_at(save_at);
+    solve.adaptive(method, y0, plan).expect("a valid problem")
+}
+
+/// Everything a solver does with a batch of its own: stages combined, errors
+/// measured, rows accepted and rejected, put aside and back, values between
+/// steps. Where the field has the processor's bits, so have all decisions and
+/// all results.
+#[test]
+fn a_solve_of_a_pointwise_field_has_the_bits_of_the_processor() {
+    let (device, _one) = device();
+    let bits = |x: Vec<f64>| x.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+    let mut some_rejected = 0;
+    for method in [&*DORMAND_PRINCE, &BOGACKI_SHAMPINE, &DOP853] {
+        for batch in [
+            Batch::PerSample,
+            Batch::Shared(Mean::RootMeanSquare),
+            Batch::Shared(Mean::Largest),
+        ] {
+            let mut plan = Adaptive::new(0.0, 1.0, 1e-4).expect("a plan");
+            plan.batch = batch;
+            plan.norm.leading = Some(2);
+            let save_at = [0.0, 0.3, 0.77, 1.0];
+            let here = solved::<Cpu<f32>>(&(), method, &plan, &save_at);
+            let there = solved::<Cuda<f32>>(&device, method, &plan, &save_at);
+            let counts = |accepted, rejected, evaluations| [accepted, rejected, evaluations];
+            assert_eq!(
+                counts(there.accepted, there.rejected, there.sample_evaluations),
+                counts(here.accepted, here.rejected, here.sample_evaluations),
+            );
+            assert_eq!(there.outcome, Outcome::Done);
+            assert_eq!(bits(numbers(&there.state)), bits(numbers(&here.state)));
+            for (there, here) in there.saved.iter().zip(&here.saved) {
+                assert_eq!(bits(numbers(there)), bits(numbers(here)));
+            }
+            assert_eq!(there.saved.len(), 4);
+            if batch == Batch::PerSample {
+                some_rejected += here.rejected;
+            }
+        }
+    }
+    assert!(some_rejected > 50, "rows are rejected beside accepted ones");
 }
 
 /// What the host sees of a solve, and what goes to the device.
