@@ -571,6 +571,16 @@ fn the_host_sees_of_a_solve_what_it_must() {
     let (evaluations, [to_host, to_device]) = cost(&Plan::Adaptive(1e-3));
     let attempts = (evaluations - 2).div_ceil(6);
     assert_eq!(to_host, 1 + 3 + attempts);
+    // A likelihood with its exact divergence: no more than a sample.
+    let cost_of_likelihood = || {
+        let before = copies(&device);
+        let found = model.log_likelihood(&x0, &Plan::Fixed(&RK4, 5), Trace::Exact);
+        assert_eq!(found.expect("it arrives").evaluations, 20);
+        let after = copies(&device);
+        [after[0] - before[0], after[1] - before[1]]
+    };
+    cost_of_likelihood();
+    assert_eq!(cost_of_likelihood(), [6, 0]);
     // Steps and times, marks of accepted rows, and rows put aside.
     assert!(to_device <= evaluations + 10 * attempts, "{to_device}");
 }

@@ -25,7 +25,7 @@ use crate::objective::{OnPath, Particles};
 use autograd::{Algebra, Cpu, Cuda, LearningRate, Mlp, Optimiser, Shape, Tensor, Tree};
 use cuda::{
     Adamw, AdamwConfig, AdamwPoint, Buffer, CudaError, Device, Diary, FlowSource, FlowStreams,
-    FlowVersion, Graph, View, read_view,
+    FlowVersion, Graph,
 };
 
 /// Losses that are kept on the device.
@@ -148,8 +148,10 @@ impl Feed {
                 x1,
                 thickness,
             } => {
+                // The same memory at each step, so a recorded step reads what
+                // was copied there last.
                 let matrix = |x: &Buffer<f32>| {
-                    let own = read_view(x, &View::dense(&[x.len()]))?;
+                    let own = x.part(0, x.len())?;
                     Ok::<_, CudaError>(Tensor::from_buffer(&[rows, x.len() / rows], own))
                 };
                 let particles = Particles {
