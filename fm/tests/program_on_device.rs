@@ -302,6 +302,10 @@ fn auto_means_the_processor_where_there_is_no_gpu_and_says_so() {
     let said = done(&flowgrad(&none, &words(&train)));
     let first = "running on the processor: no CUDA: the driver finds no GPU\n";
     assert!(said.starts_with(first), "{said}");
+    train.extend(["--precision".to_owned(), "tf32".to_owned()]);
+    let said = done(&flowgrad(&none, &words(&train)));
+    let first = "running on the processor, products in f32: no CUDA: ";
+    assert!(said.starts_with(first), "{said}");
 }
 
 #[test]

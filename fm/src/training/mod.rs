@@ -4,7 +4,7 @@
 //! the coupling; regress the network on the velocity of the straight path.
 //! Everything random is a function of the seed and the number of the step, so
 //! a training killed anywhere resumes to the same bits, on any number of
-//! threads.
+//! threads; on a GPU to the same bits too, which are others: `on_device.rs`.
 
 mod learner;
 #[cfg(feature = "cuda")]

@@ -24,7 +24,10 @@ impl Device {
     pub(crate) fn open(&self) -> Result<Compute, Error> {
         let (compute, instead) = Compute::choose(self.device, self.precision)?;
         match instead {
-            Some(reason) => println!("running on {compute}: {reason}"),
+            Some(reason) if self.precision == Precision::F32 => {
+                println!("running on {compute}: {reason}");
+            }
+            Some(reason) => println!("running on {compute}, products in f32: {reason}"),
             None if self.device != DeviceChoice::Cpu => {
                 println!("running on {compute}, products in {}", self.precision);
             }
