@@ -191,6 +191,7 @@ stage_torch() {
     if emulated; then
         skip "emulated: peers are timed beside a GPU only"
     fi
+    command -v python3 > /dev/null || skip "no python3 here"
     local run=(python3 benches/peers/cuda_step_torch.py)
     "${run[@]}" graph 1 "${sizes[@]}" | tee -a "$work/peers"
     "${run[@]}" eager 1 "${sizes[@]}" | tee -a "$work/peers"
@@ -202,6 +203,7 @@ stage_jax() {
     if emulated; then
         skip "emulated: peers are timed beside a GPU only"
     fi
+    command -v python3 > /dev/null || skip "no python3 here"
     python3 benches/peers/cuda_step_jax.py 1 "${sizes[@]}" | tee -a "$work/peers"
 }
 

@@ -47,7 +47,8 @@ struct Estimate {
 pub fn of_criterion(folder: &Path) -> io::Result<Vec<Point>> {
     let mut points = Vec::new();
     let (result, median) = (folder.join("benchmark.json"), folder.join("estimates.json"));
-    if folder.ends_with("new") && result.exists() {
+    // Criterion may have been stopped between the two.
+    if folder.ends_with("new") && result.exists() && median.exists() {
         let benchmark: Benchmark = serde_json::from_slice(&fs::read(result)?)?;
         let estimates: Estimates = serde_json::from_slice(&fs::read(median)?)?;
         points.push(Point {
@@ -166,7 +167,10 @@ mod tests {
         let text = table(&CEILINGS, &[point]);
         let line = "| sum | 1000000 | cuda | 18.00 | 9.00 | **2.00** |\n";
         assert!(text.ends_with(line), "{text}");
+        // Stopped half way, it is no point; broken, it is an error.
         write("broken/new", "benchmark.json", "{}");
+        assert_eq!(of_criterion(folder.path()).expect("readable").len(), 1);
+        write("broken/new", "estimates.json", "{}");
         assert!(of_criterion(folder.path()).is_err());
     }
 

@@ -48,6 +48,16 @@ extern "C" __global__ void crooked(float* x) {
 }
 "#;
 
+const HALF_A_WARP: &str = r#"
+extern "C" __global__ void half(float* c) {
+    if (threadIdx.x >= 16) return;
+    const unsigned a[4] = {0, 0, 0, 0}, b[2] = {0, 0};
+    float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    mma_bf16(sum, a, b);
+    c[threadIdx.x] = sum[0];
+}
+"#;
+
 fn source() -> Source {
     Source::of("faults", &[("faults.cu", FAULTS)])
 }
@@ -140,6 +150,17 @@ planted! {
     |device| {
         let mut x = floats(device, 32);
         run(device, "left_early", 32, &[(&mut x).into(), 20u32.into()])
+    };
+    /// The tensor cores' instruction without all lanes of the warp.
+    half_a_warp_multiplies: ["LAUNCH_FAILED", "divergent barrier", "lanes 0xffffffff"],
+    |device| {
+        let lesson = cuda::sources().into_iter().find(|s| s.name() == "matmul_tensor");
+        let text = lesson.expect("it is in the list").text().to_owned();
+        let source = Source::of("half", &[("lesson", &text), ("half.cu", HALF_A_WARP)]);
+        let mut c = floats(device, 32);
+        // SAFETY: each of 32 lanes writes one number, or none.
+        let done = unsafe { device.launch(&source, "half", Grid::line(1, 32), &[(&mut c).into()]) };
+        format!("{:?}", done.and_then(|()| device.synchronize()))
     };
     /// Blocks that add to one number.
     race_between_blocks: ["LAUNCH_FAILED", "race", "block number"],

@@ -12,13 +12,15 @@
 //! | numbers never written | device and shared memory begin as NaN |
 //! | races inside a block and between blocks | each word remembers who read and wrote it, and what barriers have passed |
 //! | barriers that not all threads reach | the block cannot go on |
+//! | wrong fragments for the tensor cores | the instruction is carried out by the layouts of its specification, read from the side of the matrices |
 //! | results that depend on the order of blocks and threads | `CUDA_EMULATOR_SEED` shuffles both |
 //! | allocation, synchronisation or host copies in a recorded graph | they are refused |
 //! | leaks and double frees | free memory is counted, unknown addresses are refused |
 //!
 //! It cannot tell times, and refuses to: no event knows how long anything
 //! took. It knows nothing of registers, of the rounding of the GPU's own
-//! transcendental functions, or of fused multiply-add.
+//! transcendental functions, of fused multiply-add where a kernel does not ask
+//! for it, or of how tensor cores and cuBLAS round their sums.
 //!
 //! ## Reading order
 //! 1. `shim.h`: what CUDA adds to C++.

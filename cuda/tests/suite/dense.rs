@@ -61,8 +61,16 @@ fn a_layer_fused_and_by_cublas() {
         let with_bias = |(i, sum): (usize, f64)| sum + f64::from(b[i % outputs]);
         let z: Vec<f64> = sums.into_iter().enumerate().map(with_bias).collect();
         let h: Vec<f64> = z.iter().map(|z| z / (1.0 + (-z).exp())).collect();
-        let bound = product_bound(inputs) + (inputs + 1) as f64 * UNIT;
-        for version in [LinearVersion::Fused, LinearVersion::Cublas(Precision::F32)] {
+        let by_cublas = Precision::ALL.map(LinearVersion::Cublas);
+        for version in [LinearVersion::Fused].into_iter().chain(by_cublas) {
+            let product = match version {
+                LinearVersion::Fused | LinearVersion::Cublas(Precision::F32) => {
+                    product_bound(inputs)
+                }
+                // Magnitudes below 1, so their product is at most `inputs`.
+                LinearVersion::Cublas(precision) => precision.bound(inputs) * inputs as f64,
+            };
+            let bound = product + (inputs + 1) as f64 * UNIT;
             let out = linear_silu(layer, version).expect("no fault");
             close(&out.z.download().expect("no fault"), &z, bound);
             // The slope is at most 1.1; the logistic and the product are
