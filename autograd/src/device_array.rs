@@ -6,6 +6,9 @@
 //! operation waits for the device or copies to the host; only
 //! [`download`](Tensor::download) does, and `all_finite`, which must know.
 //!
+//! Row numbers are copied to the device once and known by their [`Index`] from
+//! then on, so a recorded graph may gather.
+//!
 //! Products round their factors as the device is set to (`set_precision`).
 //!
 //! An operator cannot return an error, so one that the device gives is a
@@ -13,6 +16,7 @@
 
 use crate::algebra::{Algebra, Compare, Transpose};
 use crate::cpu::Cpu;
+use crate::index::Index;
 use crate::linear::{End, Linear};
 use crate::map;
 use crate::pointwise::{Binary, SlopeKind, Unary};
@@ -153,24 +157,27 @@ impl Cuda<f32> {
     }
 
     #[track_caller]
-    fn gathered(&self, axis: usize, index: &[u32], of: usize, out: &Shape) -> Self {
+    fn gathered(&self, axis: usize, index: &Index, of: usize, out: &Shape) -> Self {
         let [outer, _, inner] = self.around(axis);
-        let places = done(Places::new(self.device(), index, of));
+        let places = places(self.device(), index, of);
         Cuda::of(out, done(cuda::gather(&self.buffer, &places, outer, inner)))
     }
 
     #[track_caller]
-    fn added_up(&self, outer: usize, inner: usize, index: &[u32], of: usize, out: &Shape) -> Self {
-        let places = done(Places::new(self.device(), index, of));
+    fn added_up(&self, [outer, inner]: [usize; 2], index: &Index, of: usize, out: &Shape) -> Self {
+        let places = places(self.device(), index, of);
         let sums = cuda::scatter_add(&self.buffer, &places, outer, inner, ScatterVersion::Listed);
         Cuda::of(out, done(sums))
     }
 }
 
-/// Row numbers as the device counts them.
-fn narrow(places: impl IntoIterator<Item = usize>) -> Vec<u32> {
-    let narrow = |place| u32::try_from(place).unwrap_or(u32::MAX);
-    places.into_iter().map(narrow).collect()
+/// The row numbers on a device, where they may be already.
+#[track_caller]
+fn places(device: &Device, index: &Index, of: usize) -> Places {
+    // A number that is too large for the device is too large for the axis.
+    let narrow = |&place: &usize| u32::try_from(place).unwrap_or(u32::MAX);
+    let numbers = || index.as_slice().iter().map(narrow).collect();
+    done(Places::of_list(device, &index.identity(), of, numbers))
 }
 
 /// The view that a rearrangement reads of an array of this shape, if it only
@@ -291,23 +298,22 @@ impl Algebra for Cuda<f32> {
                 };
                 x.embedded(&out, &view)
             }
-            Linear::Gather { axis, index, of } => {
-                let index = narrow(index.as_slice().iter().copied());
-                x.gathered(*axis, &index, *of, &out)
-            }
+            Linear::Gather { axis, index, of } => x.gathered(*axis, index, *of, &out),
             Linear::ScatterAdd { axis, index, of } => {
                 let [outer, _, inner] = x.around(*axis);
-                let index = narrow(index.as_slice().iter().copied());
-                x.added_up(outer, inner, &index, *of, &out)
+                x.added_up([outer, inner], index, *of, &out)
             }
             Linear::Fold { axis, windows } => {
                 let [outer, _, inner] = x.around(*axis);
-                let inner = inner / windows.size;
-                x.added_up(outer, inner, &narrow(windows.places()), windows.of, &out)
+                let numbers = [windows.size, windows.step, windows.dilation, windows.of];
+                let index = Index::of_rule(("fold", numbers), || windows.places().collect());
+                x.added_up([outer, inner / windows.size], &index, windows.of, &out)
             }
             Linear::Roll { axis, by, of } => {
-                let index = (0..*of).map(|place| (place + of - by) % of);
-                x.gathered(*axis, &narrow(index), *of, &out)
+                let (by, of) = (*by, *of);
+                let make = || (0..of).map(|place| (place + of - by) % of).collect();
+                let index = Index::of_rule(("roll", [by, of, 0, 0]), make);
+                x.gathered(*axis, &index, of, &out)
             }
             Linear::Cumsum { axis, from } => {
                 let from_last = *from == End::Last;

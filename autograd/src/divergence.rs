@@ -107,11 +107,11 @@ fn same_shape<A: Algebra>(name: &str, x: &Tensor<A>, v: &Tensor<A>) {
 /// The unit vector of coordinate `i` in every row.
 pub(crate) fn unit_column<A: Algebra>(x: &Tensor<A>, i: usize) -> Tensor<A> {
     let shape = x.shape();
-    let places = 0..shape.count();
-    let unit: Vec<f64> = places
-        .map(|place| f64::from(u8::from(place % shape[1] == i)))
+    let unit: Vec<f64> = (0..shape[1])
+        .map(|column| f64::from(u8::from(column == i)))
         .collect();
-    x.lift(&shape, &unit)
+    // One row, repeated: a GPU keeps short constants.
+    x.lift(&[1, shape[1]], &unit).broadcast_to(&shape)
 }
 
 /// The value `[B, D]` of a field and the estimate `zᵀJz` of its divergence,

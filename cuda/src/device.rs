@@ -7,6 +7,7 @@ use crate::error::{CudaError, Doing};
 use crate::found::{DeviceFacts, Found};
 use crate::pool::{Block, Memory, Pool, PoolCounts};
 use crate::product::{Handle, Precision};
+use crate::resident::Resident;
 use crate::source::Source;
 use crate::unavailable::CudaUnavailable;
 use cudarc::driver::sys::CUdeviceptr;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 /// A number that device memory may hold.
 pub trait Element: cudarc::driver::DeviceRepr + Copy + fmt::Debug + 'static {}
 impl Element for f32 {}
+impl Element for f64 {}
 impl Element for u32 {}
 impl Element for u64 {}
 
@@ -35,8 +37,7 @@ struct Inner {
     /// By the hash of their text, and by name.
     functions: Mutex<HashMap<u64, HashMap<String, Arc<Function>>>>,
     precision: Mutex<Precision>,
-    /// Constants, by their bits.
-    constants: Mutex<HashMap<Vec<u32>, Arc<Block>>>,
+    resident: Mutex<Resident>,
     /// What a recorded graph must keep alive; `None` when none is recorded.
     kept: Mutex<Option<Vec<Arc<Block>>>>,
     pool: Arc<Pool>,
@@ -89,6 +90,12 @@ impl From<u64> for Argument<'_> {
 
 impl From<f32> for Argument<'_> {
     fn from(x: f32) -> Self {
+        x.to_bits().into()
+    }
+}
+
+impl From<f64> for Argument<'_> {
+    fn from(x: f64) -> Self {
         x.to_bits().into()
     }
 }
@@ -177,7 +184,7 @@ impl Device {
             facts,
             functions: Mutex::default(),
             precision: Mutex::default(),
-            constants: Mutex::default(),
+            resident: Mutex::default(),
             kept: Mutex::default(),
             pool: Arc::new(Pool::new(stream.clone(), memory)),
             product: OnceLock::new(),
@@ -295,6 +302,15 @@ impl Device {
         }
     }
 
+    /// Refuses a copy that a graph would have to record: the driver would
+    /// refuse it too, and say less.
+    fn allow_copy(&self, direction: &'static str) -> Result<(), CudaError> {
+        match self.inner.pool.is_recording() {
+            true => Err(CudaError::CopyInGraph { direction }),
+            false => Ok(()),
+        }
+    }
+
     pub(crate) fn set_recording(&self, recording: bool) {
         self.inner.pool.set_recording(recording);
     }
@@ -315,13 +331,7 @@ impl Device {
             _ => Some(Arc::new(self.inner.pool.allocate(bytes)?)),
         };
         // A block that a recorded graph uses is used by nobody else.
-        self.keep(block.as_ref());
-        Ok(Buffer {
-            device: self.clone(),
-            block,
-            len,
-            element: PhantomData,
-        })
+        Ok(self.buffer_of(block, len))
     }
 
     /// A buffer of zeros.
@@ -350,41 +360,20 @@ impl Device {
         Ok(buffer)
     }
 
-    /// These numbers, never to be changed: those that were asked for before
-    /// are not copied again, so a program that a graph records may mention
-    /// constants.
-    ///
-    /// # Errors
-    /// If there is no memory for them.
-    pub fn constant(&self, numbers: &[f32]) -> Result<Arc<Buffer<f32>>, CudaError> {
-        /// Longer lists are data, and so many lists are no constants.
-        const MOST: usize = 4096;
-        if numbers.is_empty() || numbers.len() > MOST {
-            return self.upload(numbers).map(Arc::new);
-        }
-        let bits: Vec<u32> = numbers.iter().map(|x| x.to_bits()).collect();
-        let constants = self.inner.constants.lock();
-        let mut constants = constants.unwrap_or_else(PoisonError::into_inner);
-        let known = constants.get(&bits).cloned();
-        let block = match known {
-            Some(block) => block,
-            None => {
-                if constants.len() >= MOST {
-                    constants.clear();
-                }
-                let buffer = self.upload(numbers)?;
-                let block = buffer.block.clone().expect("there are numbers");
-                constants.insert(bits, block.clone());
-                block
-            }
-        };
-        self.keep(Some(&block));
-        Ok(Arc::new(Buffer {
+    /// A buffer of memory that others hold too.
+    pub(crate) fn buffer_of<T: Element>(&self, block: Option<Arc<Block>>, len: usize) -> Buffer<T> {
+        self.keep(block.as_ref());
+        Buffer {
             device: self.clone(),
-            block: Some(block),
-            len: numbers.len(),
+            block,
+            before: 0,
+            len,
             element: PhantomData,
-        }))
+        }
+    }
+
+    pub(crate) fn resident_lock(&self) -> &Mutex<Resident> {
+        &self.inner.resident
     }
 
     /// A kernel of a text; compiled and loaded once.
@@ -493,6 +482,8 @@ fn argument_sizes(function: &CudaFunction) -> Vec<usize> {
 pub struct Buffer<T: Element> {
     device: Device,
     block: Option<Arc<Block>>,
+    /// Bytes of the block before the first number.
+    before: u64,
     len: usize,
     element: PhantomData<T>,
 }
@@ -523,7 +514,28 @@ impl<T: Element> Buffer<T> {
     }
 
     pub(crate) fn address(&self) -> CUdeviceptr {
-        self.block.as_ref().map_or(0, |block| block.address())
+        let begin = self.block.as_ref().map_or(0, |block| block.address());
+        begin + self.before
+    }
+
+    /// `len` of the numbers from number `first` on, in the same memory: what is
+    /// written to one is read from the other. A multiple of 64 begins where
+    /// memory is aligned as well as for a buffer of its own.
+    ///
+    /// # Errors
+    /// If there are not as many.
+    pub fn part(&self, first: usize, len: usize) -> Result<Self, CudaError> {
+        if first.checked_add(len).is_none_or(|end| end > self.len) {
+            let given = format!("{len} numbers from {first}");
+            return Err(CudaError::mismatch("part", given, self.len));
+        }
+        Ok(Buffer {
+            device: self.device.clone(),
+            block: self.block.clone(),
+            before: self.before + (first * size_of::<T>()) as u64,
+            len,
+            element: PhantomData,
+        })
     }
 
     pub(crate) fn block(&self) -> Option<&Arc<Block>> {
@@ -542,6 +554,7 @@ impl<T: Element> Buffer<T> {
         if self.is_empty() {
             return Ok(());
         }
+        self.device.allow_copy("to the device")?;
         self.device.bind()?;
         let stream = self.device.stream().cu_stream();
         // SAFETY: the block is at least as long; the host's memory is pageable,
@@ -559,6 +572,7 @@ impl<T: Element> Buffer<T> {
         if self.is_empty() {
             return Ok(numbers);
         }
+        self.device.allow_copy("from the device")?;
         self.device.bind()?;
         let stream = self.device.stream().cu_stream();
         let room = &mut numbers.spare_capacity_mut()[..self.len];

@@ -18,6 +18,22 @@ pub enum CudaError {
         /// The answer.
         answer: String,
     },
+    /// There was no room in the memory of the device, even with what had been
+    /// kept for later given back.
+    OutOfMemory {
+        /// Bytes asked for.
+        bytes: usize,
+        /// Bytes that the program uses already.
+        in_use: usize,
+    },
+    /// The device cannot be used any more: a kernel did what no kernel may
+    /// do, or the hardware failed. What it had computed is lost.
+    Lost {
+        /// What was being done when it was noticed.
+        doing: &'static str,
+        /// The answer.
+        answer: String,
+    },
     /// A kernel's text does not compile.
     Compile {
         /// The text's name.
@@ -45,6 +61,12 @@ pub enum CudaError {
         /// Bytes asked for.
         bytes: usize,
     },
+    /// A copy between host and device was asked for while a graph is
+    /// recorded.
+    CopyInGraph {
+        /// "to the device" or "from the device".
+        direction: &'static str,
+    },
 }
 
 impl CudaError {
@@ -68,6 +90,13 @@ impl fmt::Display for CudaError {
         match self {
             CudaError::Unavailable(reason) => write!(f, "{reason}"),
             CudaError::Refused { doing, answer } => write!(f, "{doing}: {answer}"),
+            CudaError::OutOfMemory { bytes, in_use } => write!(
+                f,
+                "the GPU has no room for {bytes} more bytes, {in_use} are in use"
+            ),
+            CudaError::Lost { doing, answer } => {
+                write!(f, "the GPU was lost, noticed while {doing}: {answer}")
+            }
             CudaError::Compile { source, log } => write!(f, "{source} does not compile:\n{log}"),
             CudaError::Mismatch {
                 of,
@@ -81,6 +110,11 @@ impl fmt::Display for CudaError {
                 f,
                 "{bytes} bytes of memory were asked for while a graph is recorded, and none are free"
             ),
+            CudaError::CopyInGraph { direction } => write!(
+                f,
+                "a copy {direction} was asked for while a graph is recorded; row numbers and \
+                 constants must be those of the run before the recording"
+            ),
         }
     }
 }
@@ -93,6 +127,67 @@ impl From<CudaUnavailable> for CudaError {
     }
 }
 
+impl CudaError {
+    /// The error in one line: of a compiler's log the first line that says
+    /// "error", or the first.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let CudaError::Compile { source, log } = self else {
+            return self.to_string();
+        };
+        let mut lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.clone().next().unwrap_or("no reason given");
+        let line = lines.find(|line| line.contains("error")).unwrap_or(first);
+        format!("{source} does not compile: {line}")
+    }
+}
+
+/// What a library may answer when it refuses.
+#[cfg(feature = "cuda")]
+pub(crate) trait Answer: fmt::Display {
+    /// Whether the device cannot be used after it.
+    fn is_fatal(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Answer for cudarc::driver::DriverError {
+    fn is_fatal(&self) -> bool {
+        use cudarc::driver::sys::CUresult as R;
+        matches!(
+            self.0,
+            R::CUDA_ERROR_DEVICE_UNAVAILABLE
+                | R::CUDA_ERROR_ECC_UNCORRECTABLE
+                | R::CUDA_ERROR_NVLINK_UNCORRECTABLE
+                | R::CUDA_ERROR_ILLEGAL_ADDRESS
+                | R::CUDA_ERROR_LAUNCH_TIMEOUT
+                | R::CUDA_ERROR_CONTEXT_IS_DESTROYED
+                | R::CUDA_ERROR_ASSERT
+                | R::CUDA_ERROR_HARDWARE_STACK_ERROR
+                | R::CUDA_ERROR_ILLEGAL_INSTRUCTION
+                | R::CUDA_ERROR_MISALIGNED_ADDRESS
+                | R::CUDA_ERROR_INVALID_ADDRESS_SPACE
+                | R::CUDA_ERROR_INVALID_PC
+                | R::CUDA_ERROR_LAUNCH_FAILED
+                | R::CUDA_ERROR_EXTERNAL_DEVICE
+        )
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Answer for cudarc::cublas::result::CublasError {
+    fn is_fatal(&self) -> bool {
+        self.0 == cudarc::cublas::sys::cublasStatus_t::CUBLAS_STATUS_EXECUTION_FAILED
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Answer for cudarc::nvrtc::result::NvrtcError {}
+
+#[cfg(feature = "cuda")]
+impl Answer for std::ffi::NulError {}
+
 /// Names what was being done when a library refused.
 #[cfg(feature = "cuda")]
 pub(crate) trait Doing<T> {
@@ -100,11 +195,47 @@ pub(crate) trait Doing<T> {
 }
 
 #[cfg(feature = "cuda")]
-impl<T, E: fmt::Display> Doing<T> for Result<T, E> {
+impl<T, E: Answer> Doing<T> for Result<T, E> {
     fn doing(self, what: &'static str) -> Result<T, CudaError> {
-        self.map_err(|answer| CudaError::Refused {
-            doing: what,
-            answer: answer.to_string(),
+        self.map_err(|refusal| {
+            let (doing, answer) = (what, refusal.to_string());
+            match refusal.is_fatal() {
+                true => CudaError::Lost { doing, answer },
+                false => CudaError::Refused { doing, answer },
+            }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brief_is_one_line() {
+        let broken = CudaError::Compile {
+            source: "own".to_owned(),
+            log: "NVRTC_ERROR\n\nown.cu(3): error: no such name\nmore".to_owned(),
+        };
+        let line = "own does not compile: own.cu(3): error: no such name";
+        assert_eq!(broken.brief(), line);
+        let room = CudaError::OutOfMemory {
+            bytes: 5,
+            in_use: 7,
+        };
+        let line = "the GPU has no room for 5 more bytes, 7 are in use";
+        assert_eq!(room.brief(), line);
+    }
+
+    #[test]
+    #[cfg(feature = "cuda")]
+    fn what_ends_a_device_is_told_from_what_does_not() {
+        use cudarc::driver::{DriverError, sys::CUresult};
+        // Only asked for, not shown: the text comes from the driver.
+        let fatal = |code| DriverError(code).is_fatal();
+        assert!(fatal(CUresult::CUDA_ERROR_LAUNCH_FAILED));
+        assert!(fatal(CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE));
+        assert!(!fatal(CUresult::CUDA_ERROR_INVALID_VALUE));
+        assert!(!fatal(CUresult::CUDA_ERROR_OUT_OF_MEMORY));
     }
 }

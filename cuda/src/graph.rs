@@ -10,8 +10,8 @@
 use crate::device::Device;
 use crate::error::{CudaError, Doing};
 use crate::pool::Block;
-use cudarc::driver::CudaGraph;
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{CudaGraph, DriverError};
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,28 +44,84 @@ impl Device {
     ) -> Result<(Graph, T), CudaError> {
         // The recording keeps every block it touches, so this run does too:
         // the pool then holds as many as the recording asks for.
-        self.begin_keeping();
+        let rehearsal = Keeping::begin(self);
         let rehearsed = work().map(drop);
-        drop(self.end_keeping());
+        drop(rehearsal.end());
         rehearsed?;
         self.synchronize()?;
-        let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        self.stream()
-            .begin_capture(mode)
-            .doing("recording a graph")?;
-        self.set_recording(true);
-        self.begin_keeping();
-        let recorded = work();
-        let kept = self.end_keeping();
-        self.set_recording(false);
-        let graph = self.stream().end_capture(CUgraphInstantiate_flags(0));
-        let out = recorded?;
+        let recording = Recording::begin(self)?;
+        let out = work();
+        let (graph, kept) = recording.end();
+        let out = out?;
         match graph.doing("recording a graph")? {
             Some(graph) => Ok((Graph { graph, kept }, out)),
             None => {
                 let expected = "work on the device";
                 Err(CudaError::mismatch("record", "no work", expected))
             }
+        }
+    }
+}
+
+/// While it lives, all memory that launches touch is kept. Work may panic, so
+/// the end of it is in `drop`.
+struct Keeping<'a>(&'a Device);
+
+impl<'a> Keeping<'a> {
+    fn begin(device: &'a Device) -> Self {
+        device.begin_keeping();
+        Keeping(device)
+    }
+
+    /// What was kept.
+    fn end(self) -> Vec<Arc<Block>> {
+        self.0.end_keeping()
+    }
+}
+
+impl Drop for Keeping<'_> {
+    fn drop(&mut self) {
+        drop(self.0.end_keeping());
+    }
+}
+
+/// While it lives, work is recorded and not done.
+struct Recording<'a> {
+    keeping: Option<Keeping<'a>>,
+    device: &'a Device,
+}
+
+impl<'a> Recording<'a> {
+    fn begin(device: &'a Device) -> Result<Self, CudaError> {
+        let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        let begun = device.stream().begin_capture(mode);
+        begun.doing("recording a graph")?;
+        device.set_recording(true);
+        Ok(Recording {
+            keeping: Some(Keeping::begin(device)),
+            device,
+        })
+    }
+
+    /// The graph, and what was kept.
+    fn end(mut self) -> (Result<Option<CudaGraph>, DriverError>, Vec<Arc<Block>>) {
+        let kept = self.keeping.take().map(Keeping::end).unwrap_or_default();
+        (self.stop(), kept)
+    }
+
+    fn stop(&self) -> Result<Option<CudaGraph>, DriverError> {
+        self.device.set_recording(false);
+        let stream = self.device.stream();
+        stream.end_capture(CUgraphInstantiate_flags(0))
+    }
+}
+
+impl Drop for Recording<'_> {
+    fn drop(&mut self) {
+        // Only a panic of the work leaves something to stop, and it says more
+        // than what the driver answers.
+        if self.keeping.take().is_some() {
+            drop(self.stop());
         }
     }
 }

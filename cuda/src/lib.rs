@@ -18,7 +18,7 @@
 //!
 //! ## Reading order
 //! 1. `choice.rs`, `unavailable.rs`, `found.rs`: is there a GPU?
-//! 2. `device.rs`, `pool.rs`: memory and launches.
+//! 2. `device.rs`, `pool.rs`, `resident.rs`: memory and launches.
 //! 3. `source.rs`, `compile.rs`, `cubin_cache.rs`: from text to machine code.
 //! 4. `product.rs`, `graph.rs`: cuBLAS, and recorded work.
 //! 5. `expression.rs`, `formula.rs`: pointwise kernels, printed from formulas.
@@ -47,6 +47,8 @@ mod pool;
 mod probe;
 #[cfg(feature = "cuda")]
 mod product;
+#[cfg(feature = "cuda")]
+mod resident;
 mod source;
 mod unavailable;
 
@@ -63,10 +65,11 @@ pub use found::{DeviceFacts, Found, Version};
 pub use graph::Graph;
 #[cfg(feature = "cuda")]
 pub use kernels::{
-    adamw::{Adamw, AdamwConfig},
+    adamw::{Adamw, AdamwConfig, AdamwPoint},
     bf16::{Bf16, rounded},
     constant::{filled, scaled, shifted},
     dense::{Activation, Linear, LinearPull, LinearVersion, linear_silu, linear_silu_pull},
+    diary::Diary,
     flow_batch::{FlowBatch, FlowSource, FlowStreams, FlowVersion, Law, Sequence, random},
     matmul::{MatmulVersion, matmul_lesson},
     mlp::{MlpPull, MlpShape, MlpVersion, NarrowMlp},
@@ -74,6 +77,7 @@ pub use kernels::{
     reduce::{SumVersion, column_sums, sum, sum_axis},
     softmax::{SoftmaxVersion, softmax},
     sources,
+    stages::{RowNorm, Steps, choose_rows, combine_stages, error_norms},
     unfold::{ImageWindows, convolve, fold, unfold},
     view::{View, largest, read_view, running_sum, write_view},
 };

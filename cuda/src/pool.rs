@@ -9,8 +9,8 @@
 #![expect(unsafe_code, reason = "device memory is allocated and freed")]
 
 use crate::error::{CudaError, Doing};
-use cudarc::driver::sys::CUdeviceptr;
-use cudarc::driver::{CudaStream, result};
+use cudarc::driver::sys::{CUdeviceptr, CUresult};
+use cudarc::driver::{CudaStream, DriverError, result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,6 +34,9 @@ pub struct PoolCounts {
     /// Bytes kept for later.
     pub kept: usize,
 }
+
+/// The driver's answer when there is no room.
+const FULL: CUresult = CUresult::CUDA_ERROR_OUT_OF_MEMORY;
 
 /// The pool of a device.
 #[derive(Debug)]
@@ -99,6 +102,11 @@ impl Pool {
         self.state().recording = recording;
     }
 
+    /// Whether a graph is being recorded.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.state().recording
+    }
+
     /// A block of at least so many bytes, more than none.
     pub(crate) fn allocate(self: &Arc<Self>, bytes: usize) -> Result<Block, CudaError> {
         let bytes = match self.policy {
@@ -116,11 +124,21 @@ impl Pool {
                 return Err(CudaError::AllocationInGraph { bytes });
             }
             None => {
-                state.counts.driver_allocations += 1;
                 self.bind()?;
-                // SAFETY: the stream lives as long as the pool.
-                let address = unsafe { result::malloc_async(self.stream.cu_stream(), bytes) };
-                address.doing("allocating device memory")?
+                let address = match self.ask(&mut state, bytes) {
+                    Err(DriverError(FULL)) => {
+                        self.give_back(&mut state);
+                        self.ask(&mut state, bytes)
+                    }
+                    other => other,
+                };
+                match address {
+                    Err(DriverError(FULL)) => {
+                        let in_use = state.counts.in_use;
+                        return Err(CudaError::OutOfMemory { bytes, in_use });
+                    }
+                    other => other.doing("allocating device memory")?,
+                }
             }
         };
         state.counts.in_use += bytes;
@@ -130,6 +148,13 @@ impl Pool {
             address,
             bytes,
         })
+    }
+
+    /// Asks the driver for memory.
+    fn ask(&self, state: &mut State, bytes: usize) -> Result<CUdeviceptr, DriverError> {
+        state.counts.driver_allocations += 1;
+        // SAFETY: the stream lives as long as the pool.
+        unsafe { result::malloc_async(self.stream.cu_stream(), bytes) }
     }
 
     fn take_back(&self, address: CUdeviceptr, bytes: usize) {
@@ -146,7 +171,10 @@ impl Pool {
 
     /// Gives everything that is kept back to the driver.
     pub(crate) fn release(&self) {
-        let mut state = self.state();
+        self.give_back(&mut self.state());
+    }
+
+    fn give_back(&self, state: &mut State) {
         for address in std::mem::take(&mut state.free).into_values().flatten() {
             self.free(address);
         }

@@ -249,3 +249,69 @@ fn a_result_that_depends_on_the_schedule_differs_under_seeds() {
     assert_ne!(seeds[1], seeds[0]);
     assert_ne!(seeds[2], seeds[1]);
 }
+
+/// Runs the calling test again in a process of its own, with settings of the
+/// emulator, and returns what it printed behind "outcome: "; or, there, `None`.
+fn with_settings(test: &str, settings: &[(&str, &str)]) -> Option<String> {
+    if env::var_os(CHILD).is_some() {
+        cuda_emulator::install().expect("the emulator can be installed");
+        return None;
+    }
+    let run = Command::new(env::current_exe().expect("this test is a program"))
+        .args([test, "--exact", "--nocapture"])
+        .env(CHILD, "yes")
+        .envs(settings.iter().copied())
+        .output()
+        .expect("it can be started");
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    let mut lines = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("outcome: "));
+    Some(lines.next().unwrap_or(&said).to_owned())
+}
+
+/// What the pool keeps for later is given back before memory is refused, and
+/// the refusal says what was asked for and what there is.
+#[test]
+fn a_device_without_room() {
+    let test = "a_device_without_room";
+    if let Some(outcome) = with_settings(test, &[("CUDA_EMULATOR_MEMORY", "100000")]) {
+        let expected = "kept true, then the GPU has no room for 81920 more bytes, 65536 are in use";
+        assert_eq!(outcome, expected);
+        return;
+    }
+    let device = Device::open(0).expect("the emulator is there");
+    drop(device.zeros::<f32>(5 << 12).expect("there is room"));
+    let kept = device.pool().kept > 0;
+    let held = device
+        .zeros::<f32>(4 << 12)
+        .expect("what was kept makes room");
+    let refused = device.zeros::<f32>(5 << 12).expect_err("there is no room");
+    println!("outcome: kept {kept}, then {refused}");
+    drop(held);
+}
+
+/// A device that goes away is an error of its own, at the next call that can
+/// tell.
+#[test]
+fn a_device_that_is_lost() {
+    let test = "a_device_that_is_lost";
+    if let Some(outcome) = with_settings(test, &[("CUDA_EMULATOR_LAUNCHES", "2")]) {
+        for word in [
+            "Ok(()) Ok(()) the GPU was lost, noticed while running kernels",
+            "the device was lost",
+        ] {
+            assert!(outcome.contains(word), "{outcome}");
+        }
+        return;
+    }
+    let device = Device::open(0).expect("the emulator is there");
+    let fill = || {
+        let filled = cuda::filled(&device, 1.0, 3)?;
+        device.synchronize().map(|()| drop(filled))
+    };
+    let [first, second, third] = [fill(), fill(), fill()];
+    let lost = third.expect_err("the third launch finds no device");
+    assert!(matches!(lost, cuda::CudaError::Lost { .. }));
+    println!("outcome: {first:?} {second:?} {lost}");
+}

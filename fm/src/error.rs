@@ -4,6 +4,7 @@
 //! Mistakes of a programmer (mismatched arrays inside the crate) panic; only
 //! what comes from a file, a flag or a sample set is an [`Error`].
 
+use cuda::CudaError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -77,6 +78,8 @@ pub enum Error {
         /// What was expected there.
         expected: String,
     },
+    /// A GPU that is not there, or that failed at work.
+    Device(CudaError),
     /// An initial value problem was not solved to its end.
     Solver {
         /// What the solver reported.
@@ -191,6 +194,20 @@ impl fmt::Display for Error {
                 one_line(value),
                 one_line(expected)
             ),
+            Self::Device(error) => {
+                let help = match error {
+                    CudaError::OutOfMemory { .. } => {
+                        "; expected a smaller batch or network, or --device cpu"
+                    }
+                    CudaError::Lost { .. } => {
+                        "; expected a GPU that works: a training goes on from its last \
+                         checkpoint with --resume"
+                    }
+                    CudaError::NoKernel { .. } => "; expected other operations, or --device cpu",
+                    _ => "",
+                };
+                write!(f, "{}{help}", one_line(&error.brief()))
+            }
             Self::Solver { ending, expected } => write!(
                 f,
                 "the solver stopped early: {}; expected {}",
@@ -201,9 +218,16 @@ impl fmt::Display for Error {
     }
 }
 
+impl From<CudaError> for Error {
+    fn from(error: CudaError) -> Self {
+        Self::Device(error)
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Device(error) => Some(error),
             Self::Io { source, .. } => Some(source),
             _ => None,
         }
@@ -295,6 +319,26 @@ mod tests {
                     expected: "a looser tolerance".into(),
                 },
                 vec!["t = 0.99", "looser"],
+            ),
+            (
+                Error::Device(CudaError::NoKernel {
+                    operation: "own".into(),
+                }),
+                vec!["own has no kernel", "--device cpu"],
+            ),
+            (
+                Error::Device(CudaError::OutOfMemory {
+                    bytes: 12,
+                    in_use: 34,
+                }),
+                vec!["12 more bytes, 34", "a smaller batch"],
+            ),
+            (
+                Error::Device(CudaError::Lost {
+                    doing: "running kernels",
+                    answer: "emulated:\nlost".into(),
+                }),
+                vec!["while running kernels: emulated:\\nlost", "--resume"],
             ),
         ];
         for (error, pieces) in cases {

@@ -14,12 +14,17 @@
 //! 4. [`mixture`]: the oracle, where all of it is known in closed form.
 //! 5. [`objective`] and [`sampler`]: learning the field and using it,
 //!    (FM.21), (FM.4), (FM.5), (FM.22).
-//! 6. [`verify`]: the proof of all of these, by number.
+//! 6. [`likelihood`]: how probable a point is, (LK.1).
+//! 7. [`verify`]: the proof of all of these, by number.
+//! 8. [`compute`] and [`batches`]: the same on a GPU.
 
+pub mod batches;
+pub mod compute;
 pub mod continuity;
 pub mod coupling;
 pub mod dataset;
 mod error;
+pub mod likelihood;
 pub mod marginal;
 pub mod metric;
 pub mod mixture;

@@ -32,6 +32,41 @@ pub struct Particles<A: Algebra> {
     pub thickness: Option<Tensor<A>>,
 }
 
+/// The same batch as the network meets it: where the particles are, and where
+/// they go.
+#[derive(Clone, Debug)]
+pub struct OnPath<A: Algebra> {
+    /// `t`, of `[B, 1]`.
+    pub t: Tensor<A>,
+    /// `(1 − t)·x₀ + t·x₁ + σ_min·ε`, of `[B, D]`.
+    pub xt: Tensor<A>,
+    /// `x₁ − x₀`, of `[B, D]`.
+    pub target: Tensor<A>,
+}
+
+impl<A: Algebra> Particles<A> {
+    /// The particles at their times.
+    #[must_use]
+    pub fn on_path(&self) -> OnPath<A> {
+        let Particles {
+            t,
+            x0,
+            x1,
+            thickness,
+        } = self;
+        let xt = (1.0 - t) * x0 + t * x1;
+        let target = x1 - x0;
+        OnPath {
+            t: t.clone(),
+            xt: match thickness {
+                Some(noise) => xt + noise,
+                None => xt,
+            },
+            target,
+        }
+    }
+}
+
 /// `Σ ‖v(t, x_t) − (x₁ − x₀)‖²` over the batch: divide by its size for the
 /// mean. `velocity` takes times `[B, 1]` and points `[B, D]`.
 #[track_caller]
@@ -39,18 +74,17 @@ pub fn loss_sum<A: Algebra>(
     velocity: impl FnOnce(&Tensor<A>, &Tensor<A>) -> Tensor<A>,
     particles: &Particles<A>,
 ) -> Tensor<A> {
-    let Particles {
-        t,
-        x0,
-        x1,
-        thickness,
-    } = particles;
-    let xt = (1.0 - t) * x0 + t * x1;
-    let xt = match thickness {
-        Some(noise) => xt + noise,
-        None => xt,
-    };
-    (velocity(t, &xt) - (x1 - x0)).square().sum() // (FM.21)
+    regression(velocity, &particles.on_path())
+}
+
+/// The same for particles that are on their path already.
+#[track_caller]
+pub fn regression<A: Algebra>(
+    velocity: impl FnOnce(&Tensor<A>, &Tensor<A>) -> Tensor<A>,
+    batch: &OnPath<A>,
+) -> Tensor<A> {
+    let OnPath { t, xt, target } = batch;
+    (velocity(t, xt) - target).square().sum() // (FM.21)
 }
 
 /// An estimate of a loss, with its standard error.

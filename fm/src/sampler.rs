@@ -17,47 +17,36 @@
 //! Time runs from 0 (noise) to 1 (data).
 
 use crate::Error;
-use autograd::{Algebra, Cpu, Index, Real, Tensor};
+use crate::batches::Batches;
+use autograd::{Algebra, Index, Tensor};
 use solvers::{Adaptive, End, Method, Norm, Outcome, Solve, Space, TimeGrid};
-use std::marker::PhantomData;
+use std::cell::RefCell;
 
 /// The space of `[B, D]` tensors: the same stepper runs plain arrays,
-/// variables and duals.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TensorSpace<A>(PhantomData<A>);
+/// variables and duals, on the processor and on a GPU.
+#[derive(Debug)]
+pub struct TensorSpace<A: Batches> {
+    /// What is kept from one step to the next.
+    room: RefCell<A::Room>,
+}
 
-impl<A: Algebra> TensorSpace<A> {
+impl<A: Batches> TensorSpace<A> {
     /// The space.
     #[must_use]
     pub fn new() -> Self {
-        TensorSpace(PhantomData)
+        TensorSpace {
+            room: RefCell::default(),
+        }
     }
 }
 
-/// The numbers of a tensor, whatever its algebra records besides.
-fn numbers<A: Algebra>(x: &Tensor<A>) -> Vec<f64>
-where
-    A::Base: Numbers,
-{
-    x.stop().inner().to_f64()
-}
-
-/// Plain tensors that can be looked at from the host.
-pub trait Numbers {
-    /// All elements, row-major.
-    fn to_f64(&self) -> Vec<f64>;
-}
-
-impl<F: Real> Numbers for Cpu<F> {
-    fn to_f64(&self) -> Vec<f64> {
-        self.as_slice().iter().map(|x| x.wide()).collect()
+impl<A: Batches> Default for TensorSpace<A> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
-impl<A: Algebra> Space for TensorSpace<A>
-where
-    A::Base: Numbers,
-{
+impl<A: Batches> Space for TensorSpace<A> {
     type State = Tensor<A>;
 
     fn rows(&self, y: &Tensor<A>) -> usize {
@@ -65,45 +54,22 @@ where
     }
 
     fn combine(&self, out: &mut Tensor<A>, y: &Tensor<A>, h: &[f64], terms: &[(f64, &Tensor<A>)]) {
-        let mut sum: Option<Tensor<A>> = None;
-        for &(c, k) in terms {
-            sum = Some(match sum {
-                Some(sum) => sum + c * k,
-                None => c * k,
-            });
-        }
-        *out = match sum {
-            // A common step is a number; steps of their own are a column.
-            Some(sum) if h.windows(2).all(|w| w[0].to_bits() == w[1].to_bits()) => {
-                y + h.first().copied().unwrap_or(0.0) * sum
-            }
-            Some(sum) => y + y.lift(&[h.len(), 1], h) * sum,
-            None => y.clone(),
-        };
+        *out = A::combine(&mut self.room.borrow_mut(), y, h, terms);
     }
 
     fn error_norm(
         &self,
         out: &mut [f64],
-        (y0, y1): (&Tensor<A>, &Tensor<A>),
+        between: (&Tensor<A>, &Tensor<A>),
         h: &[f64],
         terms: &[(f64, &Tensor<A>)],
         norm: &Norm,
     ) {
-        let d = y0.size(1);
-        let (y0, y1) = (numbers(y0), numbers(y1));
-        let terms: Vec<(f64, Vec<f64>)> = terms.iter().map(|(c, k)| (*c, numbers(k))).collect();
-        for (r, out) in out.iter_mut().enumerate() {
-            *out = norm.of((r * d..(r + 1) * d).map(|i| {
-                let error: f64 = terms.iter().map(|(c, k)| c * k[i]).sum();
-                (h[r] * error, y0[i], y1[i])
-            }));
-        }
+        A::error_norms(&mut self.room.borrow_mut(), out, between, h, terms, norm);
     }
 
     fn non_finite_row(&self, y: &Tensor<A>) -> Option<usize> {
-        let place = numbers(y).iter().position(|x| !x.is_finite())?;
-        Some(place / y.size(1).max(1))
+        A::broken_row(y)
     }
 
     fn take(&self, y: &Tensor<A>, rows: &[usize]) -> Tensor<A> {
@@ -117,6 +83,15 @@ where
             source[row] = all + i;
         }
         *y = Tensor::concat(&[y, part], 0).gather(&Index::new(source));
+    }
+
+    fn choose(&self, a: &mut Tensor<A>, b: &Tensor<A>, choose_b: &[bool]) {
+        if choose_b.contains(&true) {
+            *a = match choose_b.contains(&false) {
+                true => A::choose(a, b, choose_b),
+                false => b.clone(),
+            };
+        }
     }
 }
 
@@ -143,14 +118,34 @@ pub struct Sampled<A: Algebra> {
 ///
 /// # Errors
 /// If the plan makes no sense, or the solve does not reach `t = 1`.
-pub fn sample<A: Algebra>(
+pub fn sample<A: Batches>(
     x0: &Tensor<A>,
     plan: &Plan,
     velocity: impl Fn(&[f64], &Tensor<A>) -> Tensor<A>,
-) -> Result<Sampled<A>, Error>
-where
-    A::Base: Numbers,
-{
+) -> Result<Sampled<A>, Error> {
+    let forth = Way {
+        from: 0.0,
+        to: 1.0,
+        leading: None,
+    };
+    follow(x0, forth, plan, velocity)
+}
+
+/// From where to where, and how many coordinates count for the error.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    pub(crate) leading: Option<usize>,
+}
+
+/// Follows a field from one time to another.
+pub(crate) fn follow<A: Batches>(
+    begin: &Tensor<A>,
+    way: Way,
+    plan: &Plan,
+    velocity: impl Fn(&[f64], &Tensor<A>) -> Tensor<A>,
+) -> Result<Sampled<A>, Error> {
     let space = TensorSpace::new();
     let mut field = |t: &[f64], x: &Tensor<A>, dx: &mut Tensor<A>| {
         *dx = velocity(t, x); // (FM.4)
@@ -158,16 +153,17 @@ where
     let solve = Solve::new(&space, &mut field);
     let refused = |e: solvers::Error| Error::Solver {
         ending: e.to_string(),
-        expected: "a plan from t = 0 to t = 1".to_owned(),
+        expected: format!("a plan from t = {} to t = {}", way.from, way.to),
     };
     let end: End<Tensor<A>> = match plan {
         Plan::Fixed(method, steps) => {
-            let grid = TimeGrid::uniform(0.0, 1.0, *steps).map_err(refused)?;
-            solve.fixed(method, x0.clone(), &grid) // (FM.22)
+            let grid = TimeGrid::uniform(way.from, way.to, *steps).map_err(refused)?;
+            solve.fixed(method, begin.clone(), &grid) // (FM.22)
         }
         Plan::Adaptive(tolerance) => {
-            let plan = Adaptive::new(0.0, 1.0, *tolerance).map_err(refused)?;
-            solve.adaptive(&solvers::methods::DORMAND_PRINCE, x0.clone(), &plan)
+            let mut plan = Adaptive::new(way.from, way.to, *tolerance).map_err(refused)?;
+            plan.norm.leading = way.leading;
+            solve.adaptive(&solvers::methods::DORMAND_PRINCE, begin.clone(), &plan)
         }
     }
     .map_err(refused)?;
@@ -192,10 +188,10 @@ pub(crate) fn stopped(early: Outcome) -> Error {
             "a looser tolerance, or a smoother field",
         ),
         Outcome::MaxSteps => (
-            "the largest number of steps did not reach t = 1".to_owned(),
+            "the largest number of steps did not reach the end".to_owned(),
             "a looser tolerance, or a smoother field",
         ),
-        other => (format!("{other:?}"), "to reach t = 1"),
+        other => (format!("{other:?}"), "to reach the end"),
     };
     Error::Solver {
         ending,

@@ -5,8 +5,9 @@
 //! (MT.3) and the straightness (MT.5).
 
 use crate::Error;
+use crate::batches::Batches;
 use crate::metric::{normalised_path_energy, path_energy, straightness, w2};
-use crate::sampler::{Numbers, TensorSpace, stopped};
+use crate::sampler::{TensorSpace, stopped};
 use autograd::{Cpu, Real, Tensor};
 use ndarray::{Array2, Array3, ArrayView2, s};
 use solvers::{Outcome, Solve, TimeGrid, methods};
@@ -59,8 +60,8 @@ impl Trajectories {
         let mut positions = Array3::zeros((m, n, d));
         let mut speeds_squared = Array2::zeros((m, n));
         for (k, (&t, x)) in grid.nodes().iter().zip(&places).enumerate() {
-            let v = velocity(&vec![t; n], x).inner().to_f64();
-            let x = x.inner().to_f64();
+            let v = Batches::to_f64(&velocity(&vec![t; n], x));
+            let x = Batches::to_f64(x);
             for i in 0..n {
                 for j in 0..d {
                     positions[[k, i, j]] = x[i * d + j];

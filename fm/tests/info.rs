@@ -44,3 +44,35 @@ fn a_gpu_that_is_asked_for_is_there_or_missed_in_one_line() {
     let text = String::from_utf8_lossy(&unknown.stderr);
     assert!(text.contains("expected one of cpu, cuda, auto"), "{text}");
 }
+
+/// Where there is no GPU, training on one is refused in one line, and `auto`
+/// falls back and says so.
+#[test]
+fn training_on_a_gpu_that_is_not_there() {
+    let root = tempfile::tempdir().expect("a folder");
+    let out = root.path().to_str().expect("Unicode");
+    let train = |device: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowgrad"));
+        command.args(["train", "--steps", "2", "--hidden", "4", "--out", out]);
+        let output = command.args(["--device", device]).output();
+        output.expect("the program starts")
+    };
+    if info(&["--device", "cuda"]).status.success() {
+        println!("skipped: this machine has a GPU");
+        return;
+    }
+    let cuda = train("cuda");
+    let text = String::from_utf8_lossy(&cuda.stderr);
+    assert_eq!(cuda.status.code(), Some(2), "{text}");
+    assert!(text.starts_with("flowgrad: no CUDA: "), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(!root.path().join("checkpoint.safetensors").exists());
+    let auto = train("auto");
+    let said = String::from_utf8_lossy(&auto.stdout);
+    assert!(auto.status.success(), "{auto:?}");
+    let first = "running on the processor: no CUDA: ";
+    assert!(said.starts_with(first), "{said}");
+    let silent = train("cpu");
+    let said = String::from_utf8_lossy(&silent.stdout);
+    assert!(!said.contains("running on"), "{said}");
+}

@@ -410,6 +410,75 @@ fn a_file_of_the_users_own_is_learned_and_sampled_in_its_units() {
     assert!(message.contains("other data"), "{message}");
 }
 
+/// A density that integrates to 1: over the plane, in the units of the data,
+/// the exponentials of the logarithms add up to it; and of a wrong twin, which
+/// forgets the units, they do not.
+#[test]
+fn likelihoods_are_those_of_a_density_in_the_units_of_the_data() {
+    let root = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| root.path().join(name).to_str().expect("Unicode").to_owned();
+    let rows: String = cloud().lines().skip(1).fold(String::new(), |all, line| {
+        let mut numbers = line.split(',');
+        let (a, b) = (numbers.next(), numbers.next());
+        all + &format!("{},{}\n", a.unwrap_or_default(), b.unwrap_or_default())
+    });
+    fs::write(at("data.csv"), rows).expect("written");
+    let (data, out, grid, found) = (at("data.csv"), at("out"), at("grid.csv"), at("found.npy"));
+    let train = [
+        "train", "--data", &data, "--out", &out, "--steps", "200", "--hidden", "16",
+    ];
+    assert!(flowgrad(&train).status.success());
+    // Eight deviations around the mean, 60 places a side.
+    let (n, scale) = (60, [40.0 / 12f64.sqrt(), 3e-3 / 6f64.sqrt()]);
+    let place = |i: usize| 8.0 * ((i as f64 + 0.5) / n as f64 - 0.5);
+    let points: String = (0..n * n)
+        .map(|i| {
+            let (a, b) = (place(i / n) * scale[0], place(i % n) * scale[1]);
+            format!("{},{}\n", 1020.0 + a, 3e-3 + b)
+        })
+        .collect();
+    fs::write(&grid, points).expect("written");
+    let model = format!("{out}/model.safetensors");
+    let judged = flowgrad(&[
+        "likelihood",
+        "--model",
+        &model,
+        "--data",
+        &grid,
+        "--out",
+        &found,
+    ]);
+    assert!(judged.status.success(), "{}", text(&judged.stderr));
+    let said = text(&judged.stdout);
+    assert!(said.contains("(3600 points, 40 evaluations"), "{said}");
+    let logarithms: ndarray::Array2<f32> = ndarray_npy::read_npy(&found).expect("an array");
+    let cell = 64.0 / (n * n) as f64;
+    let sum: f64 = logarithms.iter().map(|&l| f64::from(l).exp()).sum();
+    let whole = sum * cell * scale[0] * scale[1];
+    // Midpoints of a smooth density whose deviation is eight cells, and tails
+    // beyond four deviations.
+    assert!((whole - 1.0).abs() <= 0.01, "{whole}");
+    assert!((sum * cell - 1.0).abs() > 0.1, "the units are seen");
+    let refused = |more: &[&str], piece: &str| {
+        let mut all = vec!["likelihood", "--model", &model];
+        all.extend(more);
+        let output = flowgrad(&all);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(piece) && said.lines().count() == 1, "{said}");
+    };
+    fs::write(&data, "1\n2\n").expect("written");
+    refused(
+        &["--data", &data],
+        "points of 1 coordinates; expected points of 2",
+    );
+    refused(
+        &["--data", &grid, "--trace", "guess"],
+        "expected exact, estimate",
+    );
+    refused(&["--data", &grid, "--out", "x.txt"], "ending in .npy");
+}
+
 #[test]
 fn files_that_do_not_hold_points_are_refused_by_name_and_place() {
     let root = tempfile::tempdir().expect("a folder");

@@ -24,7 +24,7 @@ fn forbidden(edges: &BTreeSet<(String, String)>) -> Vec<String> {
     let allowed = |from: &str, to: &str| match from {
         "autograd" => to == "cuda" || to == "cuda-emulator",
         "cuda" => to == "cuda-emulator",
-        "fm" => ["autograd", "cuda", "solvers"].contains(&to),
+        "fm" => ["autograd", "cuda", "cuda-emulator", "solvers"].contains(&to),
         "tests" | "benches" => !["tests", "benches"].contains(&to),
         _ => false,
     };

@@ -4,7 +4,8 @@
 //! All are the derivative of the same steps, so they agree to rounding.
 
 use autograd::{Algebra, Cpu, Dual, Tensor, Var, jvp, value_and_grad, vjp};
-use fm::sampler::{Numbers, TensorSpace};
+use fm::batches::Batches;
+use fm::sampler::TensorSpace;
 use solvers::{
     Adaptive, Companions, Method, Outcome, Solve, TimeGrid, discrete_adjoint, methods,
     reversible_adjoint, reversible_heun,
@@ -36,10 +37,7 @@ fn grid() -> TimeGrid {
 }
 
 /// `⟨ȳ, y(t₁)⟩` in any algebra.
-fn pairing<A: Algebra>(method: &Method, y0: &Tensor<A>, w: &Tensor<A>) -> Tensor<A>
-where
-    A::Base: Numbers,
-{
+fn pairing<A: Batches>(method: &Method, y0: &Tensor<A>, w: &Tensor<A>) -> Tensor<A> {
     let (space, grid) = (TensorSpace::<A>::new(), grid());
     let mut field = |t: &[f64], y: &Tensor<A>, dy: &mut Tensor<A>| *dy = field(t, y, w);
     let end = Solve::new(&space, &mut field).fixed(method, y0.clone(), &grid);

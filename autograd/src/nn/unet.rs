@@ -199,10 +199,10 @@ impl<A: Algebra> UNet<A> {
     #[track_caller]
     #[must_use]
     pub fn velocity(&self, t: &Tensor<A>, x: &Tensor<A>) -> Tensor<A> {
-        let none = self.class.as_ref().map(|class| {
-            let rows = vec![class.none(); t.shape()[0]];
-            class.of(&Index::new(rows))
-        });
+        // One row for all images, and not gathered: row numbers made at each
+        // call are new to a GPU each time.
+        let class = self.class.as_ref();
+        let none = class.map(|class| class.table.slice(0, class.none(), 1));
         self.velocity_with(t, x, none)
     }
 

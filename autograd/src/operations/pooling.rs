@@ -135,14 +135,15 @@ impl<A: Algebra> Tensor<A> {
     #[must_use]
     pub fn resize_nearest(&self, axis: usize, extent: usize) -> Self {
         self.check_axis("resize_nearest", axis);
-        let (shape, m) = (self.shape(), extent as u128);
+        let shape = self.shape();
         assert!(
             shape[axis] > 0 || extent == 0,
             "resize_nearest: axis {axis} of {shape} is empty, extent {extent} was asked for"
         );
-        let n = shape[axis] as u128;
-        let places = (0..m).map(|i| (i * n / m) as usize); // (AD.66)
-        self.index_select(axis, &Index::new(places.collect()))
+        let (n, m) = (shape[axis] as u128, extent as u128);
+        let places = || (0..m).map(|i| (i * n / m) as usize).collect(); // (AD.66)
+        let index = Index::of_rule(("resize", [shape[axis], extent, 0, 0]), places);
+        self.index_select(axis, &index)
     }
 
     /// Every place of `[N, C, L]` repeated `factor` times.

@@ -385,11 +385,13 @@ fn flat_places(name: &str, index: &Index, axis: usize, from: &Shape, to: &Shape)
     );
     check_index(name, index, from[axis]);
     let (_, extent, inner) = to.around(axis);
-    let flat = index.as_slice().iter().enumerate().map(|(place, &k)| {
-        let outer = place / (extent * inner);
-        (outer * from[axis] + k) * inner + place % inner
-    });
-    Index::new(flat.collect())
+    index.derived((axis, *from, *to), |rows| {
+        let flat = rows.iter().enumerate().map(|(place, &k)| {
+            let outer = place / (extent * inner);
+            (outer * from[axis] + k) * inner + place % inner
+        });
+        flat.collect()
+    })
 }
 
 #[track_caller]

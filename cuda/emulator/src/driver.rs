@@ -78,7 +78,7 @@ extern "C" fn cuDeviceGetName(name: *mut c_char, length: c_int, _device: c_int) 
 
 #[unsafe(no_mangle)]
 extern "C" fn cuDeviceTotalMem_v2(bytes: &mut usize, _device: c_int) -> u32 {
-    *bytes = crate::memory::Memory::TOTAL;
+    *bytes = crate::memory::Memory::total();
     SUCCESS
 }
 
@@ -130,6 +130,7 @@ extern "C" fn cuGetErrorName(error: u32, text: &mut *const c_char) -> u32 {
         SUCCESS => c"CUDA_SUCCESS",
         INVALID_VALUE => c"CUDA_ERROR_INVALID_VALUE",
         OUT_OF_MEMORY => c"CUDA_ERROR_OUT_OF_MEMORY",
+        46 => c"CUDA_ERROR_DEVICE_UNAVAILABLE",
         NO_DEVICE => c"CUDA_ERROR_NO_DEVICE",
         INVALID_DEVICE => c"CUDA_ERROR_INVALID_DEVICE",
         INVALID_IMAGE => c"CUDA_ERROR_INVALID_IMAGE",
@@ -259,8 +260,8 @@ extern "C" fn cuMemFreeAsync(at: usize, _stream: usize) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn cuMemGetInfo_v2(free: &mut usize, total: &mut usize) -> u32 {
     answer(|world| {
-        *total = crate::memory::Memory::TOTAL;
-        *free = *total - world.memory.live();
+        *total = crate::memory::Memory::total();
+        *free = total.saturating_sub(world.memory.live());
         Ok(())
     })
 }
@@ -277,6 +278,7 @@ extern "C" fn cuMemcpyHtoDAsync_v2(
         if !world.memory.holds(to, bytes) {
             return Err(INVALID_VALUE);
         }
+        world.copies_to_device += 1;
         // SAFETY: an allocation holds the target, the caller vouches for the source.
         unsafe { ptr::copy_nonoverlapping(from, to as *mut u8, bytes) };
         Ok(())
@@ -422,6 +424,17 @@ extern "C" fn cuda_emulator_copies_to_host(_: u64) -> u64 {
     let mut count = 0;
     let _ = answer(|world| {
         count = world.copies_to_host;
+        Ok(())
+    });
+    count
+}
+
+/// How many copies to the device there have been; not in `cuda.h`.
+#[unsafe(no_mangle)]
+extern "C" fn cuda_emulator_copies_to_device(_: u64) -> u64 {
+    let mut count = 0;
+    let _ = answer(|world| {
+        count = world.copies_to_device;
         Ok(())
     });
     count

@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Race { detail: String },
     /// Threads of a block or a warp did not come to the same barrier.
     Divergence { detail: String },
+    /// The device was taken away, as the test asked for.
+    Lost,
 }
 
 /// A fault and where it happened.
@@ -41,12 +43,22 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    /// The device is gone when a kernel is to be launched.
+    pub(crate) fn lost(kernel: &str) -> Self {
+        Fault {
+            kernel: kernel.to_owned(),
+            place: Place::default(),
+            kind: Kind::Lost,
+        }
+    }
+
     /// The driver's number for it.
     pub(crate) fn code(&self) -> u32 {
         match self.kind {
             Kind::OutOfBounds { .. } => 700, // ILLEGAL_ADDRESS
             Kind::Misaligned { .. } => 716,  // MISALIGNED_ADDRESS
             Kind::Race { .. } | Kind::Divergence { .. } => 719, // LAUNCH_FAILED
+            Kind::Lost => 46,                // DEVICE_UNAVAILABLE
         }
     }
 }
@@ -69,6 +81,7 @@ impl fmt::Display for Fault {
             }
             Kind::Race { detail } => write!(f, "race: {detail}"),
             Kind::Divergence { detail } => write!(f, "divergent barrier: {detail}"),
+            Kind::Lost => f.write_str("the device was lost"),
         }
     }
 }

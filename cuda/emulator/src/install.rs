@@ -134,6 +134,15 @@ pub fn copies_to_host() -> u64 {
     ask(c"cuda_emulator_copies_to_host", 0)
 }
 
+/// How many copies to the device there have been.
+///
+/// # Panics
+/// If the emulator is not installed.
+#[must_use]
+pub fn copies_to_device() -> u64 {
+    ask(c"cuda_emulator_copies_to_device", 0)
+}
+
 /// Asks the installed emulator, which is another copy of this code.
 fn ask(question: &CStr, about: u64) -> u64 {
     let name = c"libcuda.so";
@@ -142,7 +151,7 @@ fn ask(question: &CStr, about: u64) -> u64 {
     // SAFETY: the handle is of a loaded library or null, which finds nothing.
     let function = unsafe { libc::dlsym(handle, question.as_ptr()) };
     assert!(!function.is_null(), "the emulator is installed");
-    // SAFETY: the emulator declares both functions with this type.
+    // SAFETY: the emulator declares all these functions with this type.
     let ask = unsafe { std::mem::transmute::<*mut c_void, extern "C" fn(u64) -> u64>(function) };
     ask(about)
 }

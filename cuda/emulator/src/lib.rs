@@ -45,5 +45,7 @@ mod run;
 mod shuffle;
 mod world;
 
-pub use install::{copies_to_host, folder, install, install_where_needed, launches};
+pub use install::{
+    copies_to_device, copies_to_host, folder, install, install_where_needed, launches,
+};
 pub use module::hash;

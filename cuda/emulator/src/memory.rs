@@ -145,8 +145,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Memory of the device, in bytes.
-    pub(crate) const TOTAL: usize = 8 << 30;
+    /// Memory of the device, in bytes: as many as `CUDA_EMULATOR_MEMORY` says.
+    pub(crate) fn total() -> usize {
+        let word = std::env::var("CUDA_EMULATOR_MEMORY").unwrap_or_default();
+        word.parse().unwrap_or(8 << 30)
+    }
 
     /// Bytes allocated now.
     pub(crate) fn live(&self) -> usize {
@@ -155,7 +158,7 @@ impl Memory {
 
     /// A new allocation filled with NaN, or `None` if there is no room.
     pub(crate) fn allocate(&mut self, bytes: usize) -> Option<usize> {
-        if bytes == 0 || bytes > Self::TOTAL - self.live {
+        if bytes == 0 || bytes > Self::total().saturating_sub(self.live) {
             return None;
         }
         let rounded = bytes.next_multiple_of(16);

@@ -75,8 +75,9 @@ pub(crate) struct World {
     launches: u32,
     /// Launches by the hash of the text they came from.
     pub(crate) ran: HashMap<u64, u64>,
-    /// Copies to the host so far.
+    /// Copies to the host so far, and to the device.
     pub(crate) copies_to_host: u64,
+    pub(crate) copies_to_device: u64,
     /// The first fault; from then on every call answers with it.
     fault: Option<(u32, CString)>,
 }
@@ -215,7 +216,10 @@ impl World {
             .collect();
         let device = (&mut self.memory, &mut self.stacks);
         let seed = Schedule::seed();
-        let outcome = run::launch(kernel, extents, &mut pointers, device, self.launches, seed);
+        let outcome = match last_launch().is_some_and(|last| self.launches > last) {
+            true => Err(Fault::lost(kernel.name())),
+            false => run::launch(kernel, extents, &mut pointers, device, self.launches, seed),
+        };
         if let Err(fault) = outcome {
             self.remember(&fault);
         }
@@ -226,6 +230,12 @@ impl World {
         let text = CString::new(fault.to_string()).unwrap_or_default();
         self.fault = Some((fault.code(), text));
     }
+}
+
+/// The number of the last launch before the device is lost, for tests of what
+/// a program then says: `CUDA_EMULATOR_LAUNCHES`.
+fn last_launch() -> Option<u32> {
+    std::env::var("CUDA_EMULATOR_LAUNCHES").ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -12,18 +12,29 @@
 //
 // What changes from step to step lies in device memory, so that the step can
 // be recorded in a graph: `adamw_advance`, one thread, makes the constants of
-// the next step from the number of steps before it.
+// the next step from the number of steps before it, and takes the learning rate
+// of that step from a list. A loss that is no number ends the training: from
+// then on nothing changes, and `steps` says how many were taken.
 
 struct AdamwState {
     double beta1, beta2, epsilon, decay_weight, decay_mean;
     double learning_rate;
     unsigned long long steps;
+    // The list of rates begins with the rate of step `first`; beyond its end
+    // the last one stays.
+    unsigned long long first, rates;
+    unsigned long long halted;
     // The constants of the current step.
     float one_beta1, one_beta2, rate, root_epsilon, keep, mean_keep, mean_take, unused;
 };
 
-extern "C" __global__ void adamw_advance(AdamwState* s) {
+extern "C" __global__ void adamw_advance(AdamwState* s, const double* rates, const float* loss) {
+    // The difference of a number and itself is 0, of anything else NaN.
+    if (*loss - *loss != 0.0f) s->halted = 1;
+    if (s->halted) return;
     s->steps += 1;
+    unsigned long long place = s->steps - s->first;
+    s->learning_rate = rates[place < s->rates ? place : s->rates - 1];
     double n = (double)s->steps;
     double correction1 = 1.0 - pow(s->beta1, n);
     double root2 = sqrt(1.0 - pow(s->beta2, n));
@@ -41,7 +52,7 @@ extern "C" __global__ void adamw_advance(AdamwState* s) {
 extern "C" __global__ void adamw(float* theta, float* mean, float* m, float* v, const float* g,
                                  const AdamwState* s, unsigned n) {
     unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= n) return;
+    if (i >= n || s->halted) return;
     float b1 = s->one_beta1, b2 = s->one_beta2;
     float first = b1 * m[i] + (1.0f - b1) * g[i];
     float second = b2 * v[i] + (1.0f - b2) * g[i] * g[i];

@@ -116,7 +116,14 @@ pub struct FlowSource {
     d: usize,
     /// `struct FlowDraw`, in words of 4 bytes.
     state: Buffer<u32>,
+    /// The same as it was when it was last written.
+    first: [u32; STATE],
 }
+
+/// Words of the state.
+const STATE: usize = 6;
+/// Where the step stands in it.
+const STEP: usize = 5;
 
 impl FlowSource {
     /// A source of batches from data `[rows, d]`; its first batch is that of
@@ -148,13 +155,23 @@ impl FlowSource {
             streams.data,
             u32::MAX,
         ];
-        let state = data.device().upload(&state)?;
         Ok(FlowSource {
+            state: data.device().upload(&state)?,
             data,
             rows,
             d,
-            state,
+            first: state,
         })
+    }
+
+    /// Goes on with the batch of this step. Not inside a graph.
+    ///
+    /// # Errors
+    /// If the device refuses.
+    pub fn go_on_at(&mut self, step: u32) -> Result<(), CudaError> {
+        // Advanced before each batch.
+        self.first[STEP] = step.wrapping_sub(1);
+        self.state.write(&self.first)
     }
 
     /// The next batch; two launches, which a graph may record.

@@ -9,12 +9,14 @@ pub(crate) mod adamw;
 pub(crate) mod bf16;
 pub(crate) mod constant;
 pub(crate) mod dense;
+pub(crate) mod diary;
 pub(crate) mod flow_batch;
 pub(crate) mod matmul;
 pub(crate) mod mlp;
 pub(crate) mod places;
 pub(crate) mod reduce;
 pub(crate) mod softmax;
+pub(crate) mod stages;
 pub(crate) mod unfold;
 pub(crate) mod view;
 
@@ -33,6 +35,7 @@ pub fn sources() -> Vec<Source> {
         &bf16::SOURCE,
         &constant::SOURCE,
         &dense::SOURCE,
+        &diary::SOURCE,
         &flow_batch::SOURCE,
         &matmul::SOURCE,
         &matmul::TENSOR,
@@ -42,6 +45,7 @@ pub fn sources() -> Vec<Source> {
         &places::SOURCE,
         &reduce::SOURCE,
         &softmax::SOURCE,
+        &stages::SOURCE,
         &unfold::SOURCE,
         &view::SOURCE,
     ];

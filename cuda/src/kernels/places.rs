@@ -46,6 +46,21 @@ impl Places {
         })
     }
 
+    /// The index, where the list of each place begins, and the lists.
+    pub(crate) fn parts(&self) -> [&Buffer<u32>; 3] {
+        [&self.index, &self.first, &self.order]
+    }
+
+    /// From those parts.
+    pub(crate) fn from_parts([index, first, order]: [Buffer<u32>; 3], of: usize) -> Self {
+        Places {
+            index,
+            first,
+            order,
+            of,
+        }
+    }
+
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {

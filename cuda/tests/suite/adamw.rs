@@ -102,3 +102,98 @@ fn a_recorded_step_counts_by_itself() {
     let end = |adam: &Adamw| bits(&adam.average.download().expect("no fault"));
     assert_eq!(end(&eager), end(&recorded));
 }
+
+/// Everything a step depends on lies in device memory, the learning rate
+/// included; and a training that was cut goes on with the same bits.
+#[test]
+fn a_recorded_step_follows_its_rates_and_goes_on_from_a_point() {
+    let device = device_with(Memory::Pooled);
+    let theta = numbers(100, 1);
+    let g = device.upload(&numbers(100, 2)).expect("there is room");
+    let rates: Vec<f64> = (0..20).map(|n| 0.01 / f64::from(n + 1)).collect();
+    let mut eager = Adamw::new(&device, &theta, CONFIG, 0.0).expect("there is room");
+    for &rate in &rates {
+        eager.set_learning_rate(rate).expect("no fault");
+        eager.step(&g).expect("no fault");
+    }
+    let whole = eager.point().expect("no fault");
+    assert_eq!(whole.steps, 20);
+    let mut recorded = Adamw::new(&device, &theta, CONFIG, 0.0).expect("there is room");
+    recorded
+        .set_learning_rates(0, &rates[..12])
+        .expect("no fault");
+    let (graph, ()) = device
+        .record(|| recorded.step(&g))
+        .expect("it can be recorded");
+    for _ in 1..12 {
+        graph.replay().expect("no fault");
+    }
+    let point = recorded.point().expect("no fault");
+    let mut resumed = Adamw::at(&device, &point, CONFIG).expect("there is room");
+    resumed
+        .set_learning_rates(12, &rates[12..])
+        .expect("no fault");
+    recorded
+        .set_learning_rates(12, &rates[12..])
+        .expect("no fault");
+    for _ in 12..20 {
+        resumed.step(&g).expect("no fault");
+        graph.replay().expect("no fault");
+    }
+    assert_eq!(resumed.point(), Ok(whole.clone()));
+    assert_eq!(recorded.point(), Ok(whole));
+    let refused = recorded.set_learning_rates(20, &[]);
+    assert!(
+        refused
+            .expect_err("no rates")
+            .to_string()
+            .contains("1 to 1024")
+    );
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_training_where_it_stood() {
+    let device = device();
+    let g = device.upload(&numbers(5, 2)).expect("there is room");
+    for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut adam = Adamw::new(&device, &numbers(5, 1), CONFIG, 0.01).expect("there is room");
+        let mut loss = device.upload(&[2.0]).expect("there is room");
+        adam.step_parts(&[(0, &g)], Some(&loss)).expect("no fault");
+        let before = adam.point().expect("no fault");
+        loss.write(&[broken]).expect("no fault");
+        adam.step_parts(&[(0, &g)], Some(&loss)).expect("no fault");
+        loss.write(&[1.0]).expect("no fault");
+        adam.step_parts(&[(0, &g)], Some(&loss)).expect("no fault");
+        assert_eq!(adam.point(), Ok(before), "{broken}");
+    }
+}
+
+/// A parameter in a part has the bits it has in the whole, and one in none
+/// stays.
+#[test]
+fn slopes_may_come_in_parts() {
+    let device = device();
+    let (theta, g) = (numbers(200, 1), numbers(200, 2));
+    let open = || Adamw::new(&device, &theta, CONFIG, 0.01).expect("there is room");
+    let (mut whole, mut parts) = (open(), open());
+    let upload = |g: &[f32]| device.upload(g).expect("there is room");
+    let (all, first, last) = (upload(&g), upload(&g[..7]), upload(&g[64..200]));
+    for _ in 0..3 {
+        whole.step(&all).expect("no fault");
+        let parts = parts.step_parts(&[(64, &last), (0, &first)], None);
+        parts.expect("no fault");
+    }
+    let (whole, parts) = (whole.point(), parts.point());
+    let (whole, parts) = (whole.expect("no fault"), parts.expect("no fault"));
+    for (whole, parts, began) in [
+        (&whole.parameters, &parts.parameters, theta.clone()),
+        (&whole.average, &parts.average, theta.clone()),
+        (&whole.second, &parts.second, vec![0.0; 200]),
+    ] {
+        assert_eq!(bits(&parts[..7]), bits(&whole[..7]));
+        assert_eq!(bits(&parts[64..]), bits(&whole[64..]));
+        assert_eq!(bits(&parts[7..64]), bits(&began[7..64]));
+    }
+    let beyond = open().step_parts(&[(65, &last)], None);
+    assert!(beyond.is_err(), "it lies beyond");
+}

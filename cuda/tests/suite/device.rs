@@ -37,6 +37,29 @@ fn numbers_go_to_the_device_through_a_kernel_and_back() {
     }
 }
 
+/// A part is the same memory, read, written and copied.
+#[test]
+fn a_part_is_the_same_memory() {
+    let device = device();
+    let x: Vec<f32> = (0..300).map(|i| i as f32).collect();
+    let whole = device.upload(&x).expect("there is room");
+    let mut part = whole.part(64, 33).expect("it lies inside");
+    assert_eq!(part.download().expect("no fault"), x[64..97]);
+    let y = twice(&device, &part).and_then(|y| y.download());
+    let expected: Vec<f32> = x[64..97].iter().map(|x| 2.0 * x).collect();
+    assert_eq!(y.expect("no fault"), expected);
+    part.write(&[0.5; 33]).expect("no fault");
+    let inner = part.part(32, 1).and_then(|x| x.download());
+    assert_eq!(inner.expect("no fault"), [0.5]);
+    let all = whole.download().expect("no fault");
+    assert_eq!((all[63], all[64], all[96], all[97]), (63.0, 0.5, 0.5, 97.0));
+    assert!(whole.part(300, 0).is_ok() && whole.part(299, 2).is_err());
+    assert!(whole.part(usize::MAX, 2).is_err());
+    // It keeps the memory of the whole.
+    drop(whole);
+    assert_eq!(part.download().expect("no fault"), [0.5; 33]);
+}
+
 /// The text given to the compiler is the text that ran, by its hash.
 #[test]
 fn the_emulator_runs_the_very_text_that_the_compiler_gets() {

@@ -70,6 +70,23 @@ fn both_versions_have_the_same_bits_and_the_equations_hold() {
     }
 }
 
+#[test]
+fn a_source_goes_on_at_any_step() {
+    let device = device();
+    let source = || {
+        let data = device.upload(&numbers(21, 1)).expect("there is room");
+        FlowSource::new(data, [7, 3], 7, STREAMS).expect("no fault")
+    };
+    let next =
+        |source: &mut FlowSource| host(&source.next(5, FlowVersion::Four).expect("no fault"));
+    let (mut whole, mut cut) = (source(), source());
+    let batches: Vec<_> = (0..4).map(|_| next(&mut whole)).collect();
+    cut.go_on_at(2).expect("no fault");
+    assert_eq!([next(&mut cut), next(&mut cut)], batches[2..]);
+    cut.go_on_at(0).expect("no fault");
+    assert_eq!(next(&mut cut), batches[0]);
+}
+
 /// Means within five standard errors, for a fixed seed.
 #[test]
 fn numbers_follow_their_laws() {

@@ -125,9 +125,12 @@ fn memory_of_a_graph_is_used_by_nobody_else() {
 fn waiting_inside_a_recording_is_an_error_and_ends_it() {
     let device = device_with(Memory::Pooled);
     let x = device.upload(&[1.0f32]).expect("there is room");
-    let outcome = device.record(|| x.download().map(|_| ()));
+    let outcome = device.record(|| device.synchronize());
     let error = outcome.expect_err("a graph cannot wait").to_string();
     assert!(error.contains("CAPTURE"), "{error}");
+    let outcome = device.record(|| x.download().map(|_| ()));
+    let error = outcome.expect_err("nor copy").to_string();
+    assert!(error.contains("a copy from the device"), "{error}");
     assert_eq!(x.download().expect("the device still works"), [1.0]);
 }
 

@@ -8,7 +8,6 @@ use crate::objective::{Estimate, irreducible_loss};
 use crate::schedule::Schedule;
 use autograd::{Cpu, Draw, Philox, Tensor};
 use ndarray::Array2;
-use rand::RngExt;
 use std::path::Path;
 
 /// Most coordinates of a point.
@@ -120,14 +119,20 @@ impl Source {
     /// A batch `[n, D]`: a function of the draw alone.
     #[must_use]
     pub fn batch(&self, n: usize, draw: Draw) -> Tensor<Cpu<f32>> {
-        let mut rng = Philox::new(draw);
         let numbers: Vec<f32> = match self {
-            Source::Points(set) => (0..n)
-                .flat_map(|_| point(*set, &mut rng).map(|x| x as f32))
-                .collect(),
-            Source::Rows { rows, .. } => (0..n)
-                .flat_map(|_| rows.row(rng.random_range(0..rows.nrows())).to_vec())
-                .collect(),
+            Source::Points(set) => {
+                let mut rng = Philox::new(draw);
+                (0..n)
+                    .flat_map(|_| point(*set, &mut rng).map(|x| x as f32))
+                    .collect()
+            }
+            Source::Rows { rows, .. } => {
+                // Row by row a function of the place, as a GPU draws them.
+                let mut places = vec![0; n];
+                Philox::below(draw, 0, rows.nrows() as u32, &mut places);
+                let row = |place: u32| rows.row(place as usize).to_vec();
+                places.into_iter().flat_map(row).collect()
+            }
         };
         Tensor::new(&[n, self.dimension()], numbers)
     }

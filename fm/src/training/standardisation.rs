@@ -77,6 +77,14 @@ impl Standardisation {
         self.each_column(points, |z, m, s| s * z + m)
     }
 
+    /// `Σⱼ ln sⱼ`: a density in the units of the data has so much less of a
+    /// logarithm than in those of the noise.
+    #[must_use]
+    pub fn log_volume(&self) -> f64 {
+        let deviations = self.deviation.as_slice().iter();
+        deviations.map(|&s| f64::from(s).ln()).sum()
+    }
+
     fn each_column(
         &self,
         points: ArrayView2<'_, f64>,

@@ -1,29 +1,23 @@
 //! **Trainer**: one step after the other, resumable to the same bits.
 
+use super::learner::{Learned, Learner, Net, OnCpu};
+#[cfg(feature = "cuda")]
+use super::on_device::OnDevice;
 use super::source::MOST_COORDINATES;
-use super::{Settings, Source, Standardisation};
+use super::{Settings, Source, Standardisation, stream};
 use crate::Error;
+use crate::batches::Batches;
+use crate::compute::{Compute, Home};
 use crate::coupling::Name;
-use crate::objective::{Estimate, Particles, loss_sum};
+use crate::likelihood::{Likelihood, Trace, log_likelihood};
+use crate::objective::{Estimate, Particles};
 use crate::ordinary_file;
+use crate::sampler::Plan;
 use autograd::{
-    Adam, AdamConfig, Archive, ArchiveError, Cpu, Draw, Ema, LearningRate, Mlp, Optimiser, Philox,
-    Shape, Tensor, TimeFeatures, Unary, Var, sum_over_shards, value_and_grad,
+    Algebra, Archive, ArchiveError, Cpu, Draw, Dual, LearningRate, Mlp, Optimiser, Philox, Shape,
+    Tensor, TimeFeatures, Tree, Unary,
 };
 use std::path::Path;
-
-type Net = Mlp<Cpu<f32>>;
-
-/// What random numbers are for: no two purposes share a stream.
-mod stream {
-    pub(super) const PARAMETERS: u32 = 1;
-    pub(super) const NOISE: u32 = 2;
-    pub(super) const TIME: u32 = 3;
-    pub(super) const DATA: u32 = 4;
-    pub(super) const THICKNESS: u32 = 5;
-    pub(super) const COUPLING: u32 = 6;
-    pub(super) const FLOOR: u32 = 7;
-}
 
 /// The entry of a file's head that tells whether data have changed.
 const FINGERPRINT: &str = "data_fingerprint";
@@ -33,16 +27,14 @@ const FINGERPRINT: &str = "data_fingerprint";
 pub struct Trainer {
     settings: Settings,
     source: Source,
-    net: Net,
-    adam: Adam<Net>,
-    ema: Ema<Net>,
+    learner: Learner,
 }
 
 /// A trained velocity network and the settings it was trained with.
 #[derive(Clone, Debug)]
-pub struct VelocityModel {
+pub struct VelocityModel<A: Algebra = Cpu<f32>> {
     /// The network.
-    pub net: Net,
+    pub net: Mlp<A>,
     /// How it came about.
     pub settings: Settings,
     /// The number of coordinates.
@@ -124,13 +116,43 @@ impl Trainer {
         let source = Source::named(&settings.data)?;
         settings.affordable(source.dimension())?;
         let net = fresh_net(&settings, source.dimension());
+        let learned = Learned::nothing(net, &settings);
         Ok(Trainer {
-            adam: Adam::new(&net, AdamConfig::default()),
-            ema: Ema::new(&net, settings.ema_decay),
+            learner: Learner::Cpu(Box::new(OnCpu::new(learned))),
             settings,
             source,
-            net,
         })
+    }
+
+    /// The same training, from here on somewhere else. Batches are the same in
+    /// bits; slopes have other roundings on a GPU, but the same ones each time.
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    pub fn on(mut self, compute: &Compute) -> Result<Self, Error> {
+        let learned = self.learner.learned()?;
+        self.learner = match compute {
+            Compute::Cpu => Learner::Cpu(Box::new(OnCpu::new(learned))),
+            #[cfg(feature = "cuda")]
+            Compute::Cuda(device) => {
+                let there = OnDevice::new(device, learned, &self.settings, &self.source)?;
+                Learner::Cuda(Box::new(there))
+            }
+        };
+        Ok(self)
+    }
+
+    /// Launches every kernel of a step by itself, in place of a recorded
+    /// graph: slower, the same bits, for finding errors. Means nothing on the
+    /// processor.
+    #[must_use]
+    #[cfg_attr(not(feature = "cuda"), expect(unused_mut, reason = "nothing to set"))]
+    pub fn without_graph(mut self) -> Self {
+        #[cfg(feature = "cuda")]
+        if let Learner::Cuda(device) = &mut self.learner {
+            device.launch_each();
+        }
+        self
     }
 
     /// Goes on from a checkpoint. Everything the result depends on comes from
@@ -157,15 +179,17 @@ impl Trainer {
         let Some(steps) = steps else {
             return Err(unusable(path, "no valid step count in its metadata"));
         };
+        let mut learned = trainer.learner.learned()?;
         let filled = archive
-            .fill("net", &mut trainer.net)
-            .and_then(|()| archive.fill("ema", &mut trainer.ema.average))
-            .and_then(|()| trainer.adam.restore("adam", &archive));
+            .fill("net", &mut learned.net)
+            .and_then(|()| archive.fill("ema", &mut learned.ema.average))
+            .and_then(|()| learned.adam.restore("adam", &archive));
         filled.map_err(|e| broken(path, &e))?;
-        if trainer.steps() != steps {
+        if learned.steps() != steps {
             return Err(unusable(path, "two different step counts in its metadata"));
         }
-        trainer.ema.updates = steps;
+        learned.ema.updates = steps;
+        trainer.learner = Learner::Cpu(Box::new(OnCpu::new(learned)));
         Ok(trainer)
     }
 
@@ -191,46 +215,36 @@ impl Trainer {
     /// Steps taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.adam.memory().steps
+        self.learner.steps()
     }
 
-    /// One step: returns the mean loss of its batch, before the step.
+    /// One step. On a GPU it is only asked for: see [`losses`](Self::losses).
     ///
     /// # Errors
-    /// If the loss is not finite; the parameters are then unchanged.
-    pub fn step(&mut self) -> Result<f32, Error> {
-        let particles = self.particles()?;
-        let batch = self.settings.batch;
-        let mean = 1.0 / batch as f64;
-        let net = &self.net;
-        let (loss, gradient) = sum_over_shards(batch, self.settings.shard_rows(), |rows| {
-            let cut = |x: &Tensor<Cpu<f32>>| {
-                Tensor::<Var<Cpu<f32>>>::constant(&x.slice(0, rows.start, rows.len()))
-            };
-            let shard = Particles {
-                t: cut(&particles.t),
-                x0: cut(&particles.x0),
-                x1: cut(&particles.x1),
-                thickness: particles.thickness.as_ref().map(cut),
-            };
-            value_and_grad(
-                |net: &Mlp<Var<Cpu<f32>>>| mean * loss_sum(|t, x| net.velocity(t, x), &shard),
-                net,
-            )
-        });
-        let loss = loss.item();
-        let n = self.steps() + 1;
-        if !loss.is_finite() {
-            return Err(Error::argument(
-                "the loss",
-                format!("{loss} at step {n}"),
-                "a finite number; a smaller --learning-rate may help",
-            ));
-        }
-        let rate = self.rate();
-        self.adam.step(&mut self.net, &gradient, rate.at(n));
-        self.ema.update(&self.net);
-        Ok(loss)
+    /// If the loss is not finite; the parameters are then unchanged. On a GPU
+    /// the losses, or what was learned, have to be asked for to learn of it.
+    pub fn step(&mut self) -> Result<(), Error> {
+        let (settings, source) = (&self.settings, &self.source);
+        let (rate, steps) = (self.rate(), self.steps());
+        let particles = || particles(settings, source, steps);
+        self.learner.step(settings, rate, particles)
+    }
+
+    /// The particles of the next step, as they are drawn.
+    ///
+    /// # Errors
+    /// If they cannot be paired.
+    pub fn next_batch(&self) -> Result<Particles<Cpu<f32>>, Error> {
+        particles(&self.settings, &self.source, self.steps())
+    }
+
+    /// The mean loss of each batch since this was last asked, each before its
+    /// step. From a GPU it is one copy to the host, which waits for the steps.
+    ///
+    /// # Errors
+    /// If one is not finite.
+    pub fn losses(&mut self) -> Result<Vec<f32>, Error> {
+        self.learner.losses()
     }
 
     /// Warm-up over a fiftieth of the training, at most 200 steps, then half a
@@ -240,53 +254,28 @@ impl Trainer {
         LearningRate::warm_up_cosine(self.settings.learning_rate, (steps / 50).min(200), steps)
     }
 
-    /// The random numbers of the next step.
-    fn particles(&self) -> Result<Particles<Cpu<f32>>, Error> {
-        let (batch, d) = (self.settings.batch, self.source.dimension());
-        let step = self.steps() as u32;
-        let draw = |stream| Draw::seed(self.settings.seed).stream(stream).step(step);
-        let normal = |stream, scale: f64| {
-            let mut numbers = vec![0.0; batch * d];
-            Philox::normal_f32(draw(stream), 0, &mut numbers);
-            scale * Tensor::<Cpu<f32>>::new(&[batch, d], numbers)
-        };
-        let mut times = vec![0.0; batch];
-        Philox::uniform_f32(draw(stream::TIME), 0, &mut times);
-        let x0 = normal(stream::NOISE, 1.0);
-        let x1 = self.source.batch(batch, draw(stream::DATA));
-        let view = |x: &Tensor<Cpu<f32>>| {
-            let array = x.to_array().into_dimensionality::<ndarray::Ix2>();
-            array.expect("a batch is a matrix")
-        };
-        let coupling = self.settings.coupling.coupling::<f32>();
-        let mut rng = Philox::new(draw(stream::COUPLING));
-        let pairs = coupling.pair(view(&x0).view(), view(&x1).view(), &mut rng)?;
-        let rows = |rows: &[usize]| autograd::Index::new(rows.to_vec());
-        let sigma = self.settings.sigma;
-        Ok(Particles {
-            t: Tensor::new(&[batch, 1], times),
-            x0: x0.gather(&rows(pairs.source())),
-            x1: x1.gather(&rows(pairs.target())),
-            thickness: (sigma > 0.0).then(|| normal(stream::THICKNESS, sigma)),
-        })
-    }
-
     /// Everything needed to go on.
-    #[must_use]
-    pub fn checkpoint(&self) -> Archive<f32> {
+    ///
+    /// # Errors
+    /// If a loss was not finite, or the device failed.
+    pub fn checkpoint(&mut self) -> Result<Archive<f32>, Error> {
+        let learned = self.learner.learned()?;
         let mut archive = self.archive();
-        archive.insert("net", &self.net);
-        archive.insert("ema", &self.ema.average);
-        self.adam.save("adam", &mut archive);
-        archive
+        archive.insert("net", &learned.net);
+        archive.insert("ema", &learned.ema.average);
+        learned.adam.save("adam", &mut archive);
+        Ok(archive)
     }
 
     /// The model alone: the averaged parameters.
-    #[must_use]
-    pub fn model_archive(&self) -> Archive<f32> {
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Self::checkpoint).
+    pub fn model_archive(&mut self) -> Result<Archive<f32>, Error> {
+        let learned = self.learner.learned()?;
         let mut archive = self.archive();
-        archive.insert("", &self.ema.average);
-        archive
+        archive.insert("", &learned.ema.average);
+        Ok(archive)
     }
 
     fn archive(&self) -> Archive<f32> {
@@ -303,15 +292,58 @@ impl Trainer {
     }
 
     /// The averaged model.
-    #[must_use]
-    pub fn model(&self) -> VelocityModel {
-        VelocityModel {
-            net: self.ema.average.clone(),
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Self::checkpoint).
+    pub fn model(&mut self) -> Result<VelocityModel, Error> {
+        Ok(VelocityModel {
+            net: self.learner.learned()?.ema.average,
             settings: self.settings.clone(),
             dimension: self.source.dimension(),
             scale: self.source.standardisation(),
-        }
+        })
     }
+}
+
+/// The random numbers of the step after so many.
+fn particles(
+    settings: &Settings,
+    source: &Source,
+    steps: u64,
+) -> Result<Particles<Cpu<f32>>, Error> {
+    let (batch, d) = (settings.batch, source.dimension());
+    let draw = |stream| Draw::seed(settings.seed).stream(stream).step(steps as u32);
+    let normal = |stream, scale: f64| {
+        let mut numbers = vec![0.0; batch * d];
+        Philox::normal_f32(draw(stream), 0, &mut numbers);
+        scale * Tensor::<Cpu<f32>>::new(&[batch, d], numbers)
+    };
+    let mut times = vec![0.0; batch];
+    Philox::uniform_f32(draw(stream::TIME), 0, &mut times);
+    let (mut x0, mut x1) = (
+        normal(stream::NOISE, 1.0),
+        source.batch(batch, draw(stream::DATA)),
+    );
+    // Rows that are drawn independently of the noise are paired as they come.
+    if settings.coupling != Name::Independent {
+        let view = |x: &Tensor<Cpu<f32>>| {
+            let array = x.to_array().into_dimensionality::<ndarray::Ix2>();
+            array.expect("a batch is a matrix")
+        };
+        let coupling = settings.coupling.coupling::<f32>();
+        let mut rng = Philox::new(draw(stream::COUPLING));
+        let pairs = coupling.pair(view(&x0).view(), view(&x1).view(), &mut rng)?;
+        let rows = |rows: &[usize]| autograd::Index::new(rows.to_vec());
+        x0 = x0.gather(&rows(pairs.source()));
+        x1 = x1.gather(&rows(pairs.target()));
+    }
+    let sigma = settings.sigma;
+    Ok(Particles {
+        t: Tensor::new(&[batch, 1], times),
+        x0,
+        x1,
+        thickness: (sigma > 0.0).then(|| normal(stream::THICKNESS, sigma)),
+    })
 }
 
 impl VelocityModel {
@@ -335,12 +367,54 @@ impl VelocityModel {
         })
     }
 
+    /// The same model where other arrays live.
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    pub fn to<A: Home>(&self, place: &A::Place) -> Result<VelocityModel<A>, Error> {
+        // All leaves are moved before any is put in its place, for a map over
+        // a tree cannot fail.
+        let leaves = self.net.leaves();
+        let moved = leaves.iter().map(|leaf| A::upload(place, leaf));
+        let mut moved = moved.collect::<Result<Vec<_>, _>>()?.into_iter();
+        let next = |_: &Tensor<Cpu<f32>>| moved.next().expect("as many as leaves");
+        Ok(VelocityModel {
+            net: self.net.map(&mut { next }),
+            settings: self.settings.clone(),
+            dimension: self.dimension,
+            scale: self.scale.clone(),
+        })
+    }
+}
+
+impl<A: Home> VelocityModel<A> {
+    /// How probable points `[B, D]` are, both in the standardised units of
+    /// training.
+    ///
+    /// # Errors
+    /// If the plan makes no sense, or the solve does not reach the noise.
+    pub fn log_likelihood(
+        &self,
+        x1: &Tensor<A>,
+        plan: &Plan,
+        trace: Trace,
+    ) -> Result<Likelihood<A>, Error> {
+        let net: Mlp<Dual<A>> = self.net.lift();
+        let field = |t: &[f64], x: &Tensor<Dual<A>>| {
+            // Made where the points live: a common time copies nothing.
+            let t = Tensor::constant(&A::column(&x.stop(), t));
+            net.velocity(&t, x)
+        };
+        log_likelihood(x1, plan, trace, field)
+    }
+}
+
+impl<A: Batches> VelocityModel<A> {
     /// `v(t, x)` for times, one for each row, and points `[B, D]`, both in the
     /// standardised units of training.
     #[must_use]
-    pub fn velocity(&self, t: &[f64], x: &Tensor<Cpu<f32>>) -> Tensor<Cpu<f32>> {
-        let t = Tensor::new(&[t.len(), 1], t.iter().map(|&t| t as f32).collect());
-        self.net.velocity(&t, x)
+    pub fn velocity(&self, t: &[f64], x: &Tensor<A>) -> Tensor<A> {
+        self.net.velocity(&A::column(x, t), x)
     }
 }
 
@@ -377,16 +451,19 @@ mod tests {
             for _ in 0..5 {
                 first.step().expect("finite");
             }
-            first.checkpoint().write(&file).expect("written");
+            let checkpoint = first.checkpoint().expect("finite");
+            checkpoint.write(&file).expect("written");
             let mut second = Trainer::resume(&file).expect("a checkpoint");
             while second.steps() < 12 {
                 second.step().expect("finite");
             }
-            second.checkpoint().to_bytes()
+            second.checkpoint().expect("finite").to_bytes()
         });
-        assert!(whole.checkpoint().to_bytes() == resumed, "the bits differ");
+        let whole_bytes = whole.checkpoint().expect("finite").to_bytes();
+        assert!(whole_bytes == resumed, "the bits differ");
         let model = folder.path().join("model.safetensors");
-        whole.model_archive().write(&model).expect("written");
+        let archive = whole.model_archive().expect("finite");
+        archive.write(&model).expect("written");
         let read = VelocityModel::read(&model).expect("a model");
         assert_eq!(read.settings, settings());
         let error = Trainer::resume(&model).unwrap_err().to_string();
@@ -399,10 +476,10 @@ mod tests {
     fn a_file_cannot_announce_a_network_it_does_not_hold() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("huge.safetensors");
-        let trainer = Trainer::new(settings()).expect("valid");
+        let mut trainer = Trainer::new(settings()).expect("valid");
         for (mut archive, resumed) in [
-            (trainer.model_archive(), false),
-            (trainer.checkpoint(), true),
+            (trainer.model_archive().expect("finite"), false),
+            (trainer.checkpoint().expect("finite"), true),
         ] {
             let widths = vec!["16384"; 64].join(",");
             archive.metadata.insert("hidden".to_owned(), widths);
@@ -424,7 +501,11 @@ mod tests {
             ..settings()
         })
         .expect("valid");
-        let losses: Vec<f32> = (0..300).map(|_| trainer.step().expect("finite")).collect();
+        for _ in 0..300 {
+            trainer.step().expect("finite");
+        }
+        let losses = trainer.losses().expect("finite");
+        assert_eq!(losses.len(), 300);
         let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
         // From about E‖x₁ − x₀‖² = 6.2 towards the floor of 3.8.
         assert!(mean(&losses[280..]) < 0.85 * mean(&losses[..5]));

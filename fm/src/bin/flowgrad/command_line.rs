@@ -103,7 +103,7 @@ mod tests {
         let cases: [(&[&str], &str); 12] = [
             (
                 &["dance"],
-                "unknown command \"dance\"; expected verify, info, train, sample",
+                "unknown command \"dance\"; expected verify, info, train, sample, likelihood",
             ),
             (
                 &["train", "--frob"],

@@ -1,17 +1,22 @@
-//! The program `flowgrad`: verify, train, sample, or take the tour.
+//! The program `flowgrad`: verify, train, sample, judge, or take the tour.
 
 mod command_line;
+mod device;
 mod few_steps;
 mod info;
+mod likelihood;
 mod operations;
 mod sample;
+mod solver;
 mod solvers_table;
 mod table;
 mod tour;
 mod train;
 
 use clap::{Parser, Subcommand};
+use cuda::CudaError;
 use fm::Error;
+use fm::compute::guarded;
 use fm::verify::Settings;
 use std::process::ExitCode;
 
@@ -69,6 +74,7 @@ enum Command {
     Info(info::Info),
     Train(train::Train),
     Sample(sample::Sample),
+    Likelihood(likelihood::Likelihood),
     /// Sample eight Gaussians with every solver, with exact fields.
     ///
     /// Two paths from noise to the same data: the straight one of flow
@@ -87,9 +93,13 @@ enum Command {
 
 /// One line in place of a panic's backtrace. Printing panics where the output
 /// cannot be written: a quiet end when whoever reads it has gone (`flowgrad
-/// verify | head`), one line when the disk it goes to is full.
+/// verify | head`), one line when the disk it goes to is full. An error of a
+/// GPU is thrown by an operator that cannot return it: it goes on to `main`.
 fn report_panics() {
     std::panic::set_hook(Box::new(|info| {
+        if info.payload().is::<CudaError>() {
+            return;
+        }
         let text = info.payload_as_str().unwrap_or("no message");
         if text.contains("Broken pipe") {
             // What a shell reports for a program ended by a closed pipe.
@@ -110,7 +120,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    match run(arguments.command) {
+    match guarded(|| run(arguments.command)) {
         Ok(code) => code,
         Err(error) => {
             command_line::say(&error.to_string());
@@ -149,15 +159,13 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
             few_steps::measure(count, seed)?.print();
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Info(info)) => Ok(match info.run() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(reason) => {
-                eprintln!("flowgrad: {reason}");
-                ExitCode::from(2)
-            }
-        }),
+        Some(Command::Info(info)) => {
+            info.run().map_err(CudaError::from)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::Train(train)) => train.run().map(|()| ExitCode::SUCCESS),
         Some(Command::Sample(sample)) => sample.run().map(|()| ExitCode::SUCCESS),
+        Some(Command::Likelihood(likelihood)) => likelihood.run().map(|()| ExitCode::SUCCESS),
         None => tour::take(),
     }
 }

@@ -1,8 +1,11 @@
 //! `flowgrad sample`: noise moved along a trained field, into a file.
 
-use autograd::{Cpu, Draw, Philox, Tensor};
+use super::device::Device;
+use super::solver::Solver;
+use autograd::{Cpu, Draw};
 use clap::Args;
 use fm::Error;
+use fm::compute::{Compute, Home};
 use fm::dataset::{Dataset, PIXELS, digits};
 use fm::metric::{mean_nearest_distance, two_sample_accuracy};
 use fm::report::{PixelRange, digit_grid_png, scatter_png};
@@ -10,7 +13,6 @@ use fm::sampler::{Plan, sample};
 use fm::training::VelocityModel;
 use ndarray::{Array2, Axis, s};
 use ndarray_npy::WriteNpyExt;
-use solvers::methods::{NAMES, by_name};
 use std::path::PathBuf;
 
 /// Draw samples from a trained model.
@@ -24,16 +26,8 @@ pub(crate) struct Sample {
     /// A model written by `flowgrad train`.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// euler, midpoint, heun, ralston, kutta3, ssprk33, rk4, rk38, bs32, dopri5,
-    /// tsit5, dop853 (fixed steps) or adaptive (Dormand-Prince).
-    #[arg(long, default_value = "rk4")]
-    solver: String,
-    /// Steps of a fixed solver.
-    #[arg(long, default_value_t = 10)]
-    steps: usize,
-    /// Tolerance of the adaptive solver.
-    #[arg(long, default_value_t = 1e-4)]
-    tolerance: f64,
+    #[command(flatten)]
+    solver: Solver,
     /// How many samples.
     #[arg(long, default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -47,6 +41,8 @@ pub(crate) struct Sample {
     /// For digits: compare with 500 held-out digits.
     #[arg(long)]
     judge: bool,
+    #[command(flatten)]
+    device: Device,
 }
 
 impl Sample {
@@ -60,7 +56,7 @@ impl Sample {
                 return Err(Error::argument("--out", self.out.display(), expected));
             }
         };
-        let plan = self.plan()?;
+        let plan = self.solver.plan()?;
         let model = VelocityModel::read(&self.model)?;
         let (n, d) = (self.count as usize, model.dimension);
         if n > MOST_NUMBERS / d {
@@ -72,7 +68,13 @@ impl Sample {
             let expected = format!("at least {HELD_OUT} samples of a model of digits");
             return Err(Error::argument("--judge", given, expected));
         }
-        let (points, evaluations) = draw(&model, &plan, n, self.seed)?;
+        let (points, evaluations) = match &self.device.open()? {
+            Compute::Cpu => draw::<Cpu<f32>>(&model, &(), &plan, n, self.seed)?,
+            #[cfg(feature = "cuda")]
+            Compute::Cuda(device) => {
+                draw::<autograd::Cuda<f32>>(&model, device, &plan, n, self.seed)?
+            }
+        };
         let bytes = match picture {
             true => drawing(&points)?,
             false => {
@@ -94,29 +96,6 @@ impl Sample {
         }
         Ok(())
     }
-
-    fn plan(&self) -> Result<Plan, Error> {
-        let tolerance = self.tolerance;
-        if !(tolerance > 0.0 && tolerance.is_finite()) {
-            return Err(Error::argument(
-                "--tolerance",
-                tolerance,
-                "a positive number",
-            ));
-        }
-        if self.solver == "adaptive" {
-            return Ok(Plan::Adaptive(self.tolerance));
-        }
-        if self.steps == 0 || self.steps > 1_000_000 {
-            return Err(Error::argument("--steps", self.steps, "1 to 1000000"));
-        }
-        let method = by_name(&self.solver).ok_or_else(|| Error::UnknownName {
-            what: "solver",
-            given: self.solver.clone(),
-            expected: format!("{}, adaptive", NAMES.join(", ")),
-        })?;
-        Ok(Plan::Fixed(method, self.steps))
-    }
 }
 
 /// Most numbers of a sample set: a gigabyte.
@@ -129,21 +108,22 @@ const AT_ONCE: usize = 4096;
 
 /// `n` samples `[n, D]` in the units of the data, and the largest number of
 /// evaluations that any of them took.
-fn draw(
+fn draw<A: Home>(
     model: &VelocityModel,
+    place: &A::Place,
     plan: &Plan,
     n: usize,
     seed: u64,
 ) -> Result<(Array2<f32>, usize), Error> {
     let d = model.dimension;
+    let there = model.to::<A>(place)?;
     let (mut points, mut evaluations) = (Array2::zeros((n, d)), 0);
     for first in (0..n).step_by(AT_ONCE) {
         let rows = AT_ONCE.min(n - first);
-        let mut noise = vec![0.0; rows * d];
-        Philox::normal_f32(Draw::seed(seed), (first * d) as u64, &mut noise);
-        let x0 = Tensor::<Cpu<f32>>::new(&[rows, d], noise);
-        let sampled = sample(&x0, plan, |t, x| model.velocity(t, x))?;
-        let ends = sampled.x1.as_slice().iter().map(|&x| x.into()).collect();
+        let x0 = A::normal(place, Draw::seed(seed), (first * d) as u64, [rows, d])?;
+        let sampled = sample(&x0, plan, |t, x| there.velocity(t, x))?;
+        let ends = A::download(&sampled.x1)?;
+        let ends = ends.as_slice().iter().map(|&x| x.into()).collect();
         let ends = Array2::from_shape_vec((rows, d), ends).expect("one row a sample");
         let ends = model.scale.undo(ends.view());
         points.slice_mut(s![first..first + rows, ..]).assign(&ends);

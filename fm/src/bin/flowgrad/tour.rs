@@ -156,7 +156,8 @@ fn train(settings: Settings) -> Result<Trained, Error> {
     let beside = floor.map_or(String::new(), |f| format!(" (floor {f:.2})"));
     let mut losses = Vec::new();
     while trainer.steps() < total {
-        losses.push(f64::from(trainer.step()?));
+        trainer.step()?;
+        losses.extend(trainer.losses()?.into_iter().map(f64::from));
         bar.inc(1);
         if losses.len() % 100 == 0 {
             let recent = mean(&losses[losses.len() - 100..]);
@@ -168,7 +169,7 @@ fn train(settings: Settings) -> Result<Trained, Error> {
     let last = mean(&losses[losses.len().saturating_sub(500)..]);
     println!("{total} steps of {batch}: loss of the last 500 steps {last:.3}{beside}");
     Ok(Trained {
-        model: trainer.model(),
+        model: trainer.model()?,
         losses,
         floor,
     })

@@ -1,5 +1,6 @@
 //! `flowgrad train`: progress, checkpoints, a clean stop.
 
+use super::device::Device;
 use clap::Args;
 use fm::Error;
 use fm::coupling::Name;
@@ -63,6 +64,8 @@ pub(crate) struct Train {
     /// others that are given must agree with them.
     #[arg(long)]
     resume: bool,
+    #[command(flatten)]
+    device: Device,
 }
 
 /// Steps between two lines of metrics, and between two checkpoints.
@@ -132,16 +135,18 @@ impl Train {
     /// Trains, and says whether it was stopped before the end.
     pub(crate) fn run(&self) -> Result<(), Error> {
         let checkpoint = self.out.join("checkpoint.safetensors");
-        let mut trainer = match self.resume {
+        let trainer = match self.resume {
             true => self.resumed(&checkpoint)?,
             false => Trainer::new(self.settings()?)?,
         };
+        let compute = self.device.open()?;
+        let mut trainer = trainer.on(&compute)?;
         fs::create_dir_all(&self.out).map_err(|e| Error::io(&self.out, "create", e))?;
         // The first checkpoint takes the place of an older training's, which
         // --resume must not go on with; and what cannot be written is known
         // before hours of work.
         if !self.resume {
-            write(&trainer.checkpoint(), &checkpoint)?;
+            write(&trainer.checkpoint()?, &checkpoint)?;
         }
         let metrics = self.out.join("metrics.jsonl");
         let mut log = open_metrics(&metrics, trainer.steps())?;
@@ -164,26 +169,30 @@ impl Train {
         let bar = progress(total, trainer.steps());
         let mut window = Window::new();
         while trainer.steps() < total && !stop.load(Ordering::Relaxed) {
-            window.add(trainer.step()?);
+            trainer.step()?;
             let n = trainer.steps();
             bar.inc(1);
             if n % REPORT == 0 || n == total {
+                window.add(&trainer.losses()?);
+                // The emulator of the tests tells no times.
                 let rate = window.samples_per_second(trainer.settings().batch);
+                let rate = (!compute.is_emulated()).then_some(rate);
                 let loss = window.mean();
                 let beside = floor.map_or(String::new(), |f| format!(" (floor {:.3})", f.mean));
-                bar.set_message(format!("loss {loss:.4}{beside}, {rate:.0} samples/s"));
+                let speed = rate.map_or(String::new(), |rate| format!(", {rate:.0} samples/s"));
+                bar.set_message(format!("loss {loss:.4}{beside}{speed}"));
                 let line = serde_json::json!({"step": n, "loss": loss, "samples_per_second": rate});
                 writeln!(log, "{line}").map_err(|e| Error::io(&metrics, "write", e))?;
                 window = Window::new();
             }
             if n % CHECKPOINT == 0 {
-                write(&trainer.checkpoint(), &checkpoint)?;
+                write(&trainer.checkpoint()?, &checkpoint)?;
             }
         }
         bar.finish_and_clear();
-        write(&trainer.checkpoint(), &checkpoint)?;
+        write(&trainer.checkpoint()?, &checkpoint)?;
         let model = self.out.join("model.safetensors");
-        write(&trainer.model_archive(), &model)?;
+        write(&trainer.model_archive()?, &model)?;
         match trainer.steps() < total {
             true => println!(
                 "stopped at step {} of {total}; --resume goes on",
@@ -260,9 +269,9 @@ impl Window {
             steps: 0,
         }
     }
-    fn add(&mut self, loss: f32) {
-        self.sum += f64::from(loss);
-        self.steps += 1;
+    fn add(&mut self, losses: &[f32]) {
+        self.sum += losses.iter().copied().map(f64::from).sum::<f64>();
+        self.steps += losses.len() as u32;
     }
     fn mean(&self) -> f64 {
         self.sum / f64::from(self.steps)
