@@ -156,11 +156,6 @@ mod tests {
         }
         assert_eq!(list.list.derived.lock().expect("no panic").len(), MOST[1]);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn an_index_knows_whether_it_lists_anything() {
