@@ -94,9 +94,10 @@ where
         let (y0, y1) = (numbers(y0), numbers(y1));
         let terms: Vec<(f64, Vec<f64>)> = terms.iter().map(|(c, k)| (*c, numbers(k))).collect();
         for (r, out) in out.iter_mut().enumerate() {
+            let h = if h.len() == 1 { h[0] } else { h[r] };
             *out = norm.of((r * d..(r + 1) * d).map(|i| {
                 let error: f64 = terms.iter().map(|(c, k)| c * k[i]).sum();
-                (h[r] * error, y0[i], y1[i])
+                (h * error, y0[i], y1[i])
             }));
         }
     }

@@ -14,6 +14,8 @@
 //! ODEs I*, II.4; Söderlind, *Digital filters in adaptive time-stepping*, ACM
 //! TOMS 29 (2003) 1–26.
 
+use crate::elementary::{exp, ln};
+
 /// A law of steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Controller {
@@ -48,29 +50,66 @@ impl Controller {
         ..Self::I
     };
 
-    /// What to multiply the step by, after a step with this error. A NaN error
-    /// shrinks the step as far as it goes.
-    pub(crate) fn factor(&self, error: f64, estimate_order: usize, past: &History) -> f64 {
-        let accepted = error <= 1.0;
-        let ceiling = if past.rejected { 1.0 } else { self.most };
-        let [b1, b2, b3] = self.beta;
-        let exponent = if accepted {
-            b1 * logarithm(error) + b2 * past.logarithms[0] + b3 * past.logarithms[1]
-        } else {
-            error.ln()
-        };
-        let wish = self.safety * (-exponent / (estimate_order + 1) as f64).exp(); // (RK.4)
-        if wish.is_nan() {
-            return self.least;
+    /// What to multiply each step by, after steps with these errors, which are
+    /// remembered. A NaN error shrinks a step as far as it goes.
+    ///
+    /// Errors are taken eight at a time; one alone gives the same bits.
+    pub(crate) fn factors(
+        &self,
+        errors: &[f64],
+        estimate_order: usize,
+        past: &mut [History],
+        out: &mut [f64],
+    ) {
+        let (errors, last_errors) = errors.as_chunks::<LANES>();
+        let (past, last_past) = past.as_chunks_mut::<LANES>();
+        let (out, last_out) = out.as_chunks_mut::<LANES>();
+        for ((errors, past), out) in errors.iter().zip(past).zip(out) {
+            *out = self.of(errors, estimate_order, past);
         }
-        wish.clamp(self.least, ceiling.max(self.least))
+        for ((&error, past), out) in last_errors.iter().zip(last_past).zip(last_out) {
+            [*out] = self.of(&[error], estimate_order, std::array::from_mut(past));
+        }
+    }
+
+    #[inline(always)]
+    fn of<const N: usize>(
+        &self,
+        errors: &[f64; N],
+        estimate_order: usize,
+        past: &mut [History; N],
+    ) -> [f64; N] {
+        let mut logarithms = [0.0; N];
+        for i in 0..N {
+            // An error of 0 says only that it is small. Those that are not
+            // finite are put right below.
+            logarithms[i] = ln(errors[i].clamp(f64::MIN_POSITIVE, f64::MAX));
+        }
+        let mut exponents = [0.0; N];
+        for i in 0..N {
+            exponents[i] = past[i].exponent(errors[i], logarithms[i], self.beta);
+        }
+        let root = -1.0 / (estimate_order + 1) as f64;
+        let mut factors = [0.0; N];
+        for i in 0..N {
+            let wish = self.safety * exp((root * exponents[i]).clamp(-700.0, 700.0)); // (RK.4)
+            factors[i] = wish.min(self.most).max(self.least);
+        }
+        for i in 0..N {
+            if past[i].rejected {
+                factors[i] = factors[i].min(1.0f64.max(self.least));
+            }
+            if !(errors[i] <= f64::MAX) {
+                factors[i] = self.least;
+            }
+            past[i].remember(errors[i], logarithms[i]);
+        }
+        factors
     }
 }
 
-/// An error of 0 says only that it is small.
-fn logarithm(error: f64) -> f64 {
-    error.max(f64::MIN_POSITIVE).ln()
-}
+/// As many as are computed at once.
+const LANES: usize = 8;
 
 /// What a sample's control remembers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,11 +128,23 @@ impl History {
         rejected: false,
     };
 
+    /// The logarithm of what the root in (RK.4) is taken of, turned over.
+    #[inline(always)]
+    fn exponent(&self, error: f64, logarithm: f64, [b1, b2, b3]: [f64; 3]) -> f64 {
+        let [before, earlier] = self.logarithms;
+        if error <= 1.0 {
+            b1 * logarithm + b2 * before + b3 * earlier
+        } else {
+            logarithm
+        }
+    }
+
     /// Remembers an attempt.
-    pub(crate) fn remember(&mut self, error: f64) {
+    #[inline(always)]
+    fn remember(&mut self, error: f64, logarithm: f64) {
         self.rejected = !(error <= 1.0);
         if !self.rejected {
-            self.logarithms = [logarithm(error), self.logarithms[0]];
+            self.logarithms = [logarithm, self.logarithms[0]];
         }
     }
 }
@@ -105,16 +156,23 @@ mod tests {
     fn after(errors: &[f64]) -> History {
         let mut history = History::NEW;
         for &e in errors {
-            history.remember(e);
+            history.remember(e, e.ln());
         }
         history
+    }
+
+    /// The factor of one sample.
+    fn one(law: Controller, error: f64, past: &History) -> f64 {
+        let mut out = [f64::NAN];
+        law.factors(&[error], 4, &mut [*past], &mut out);
+        out[0]
     }
 
     /// Verifies (RK.4).
     #[test]
     fn the_factor_follows_the_law_between_its_bounds() {
         let (new, rejected) = (after(&[]), after(&[2.0]));
-        let factor = |e, past: &History| Controller::I.factor(e, 4, past);
+        let factor = |e, past: &History| one(Controller::I, e, past);
         assert!((factor(1.0, &new) - 0.9).abs() <= 1e-15);
         assert!((factor(32.0, &new) - 0.45).abs() <= 1e-15);
         assert_eq!(factor(1e-30, &new), 10.0);
@@ -137,13 +195,25 @@ mod tests {
             0.9 * (0.125f64.powf(-b1) * 0.5f64.powf(-b2) * 0.25f64.powf(-b3)).powf(0.2)
         };
         for law in [Controller::I, Controller::PI, Controller::PID] {
-            let found = law.factor(0.125, 4, &past);
+            let found = one(law, 0.125, &past);
             assert!((found - by_hand(law.beta)).abs() <= 1e-15, "{law:?}");
             // A rejected step is corrected alike by all.
-            assert_eq!(
-                law.factor(32.0, 4, &past),
-                Controller::I.factor(32.0, 4, &past)
-            );
+            assert_eq!(one(law, 32.0, &past), one(Controller::I, 32.0, &past));
+        }
+    }
+
+    #[test]
+    fn a_sample_has_the_same_factor_among_others_and_remembers_the_same() {
+        let wild = [0.0, 1e-300, 0.3, 1.0, 1.5, f64::INFINITY, f64::NAN, 7.0];
+        let errors: Vec<f64> = (0..27).map(|i| wild[i % 8] * (1.0 + i as f64)).collect();
+        let mut past = vec![after(&[0.5, 3.0]); 27];
+        let mut factors = vec![0.0; 27];
+        Controller::PID.factors(&errors, 4, &mut past, &mut factors);
+        for (i, &error) in errors.iter().enumerate() {
+            let (mut own, mut factor) = ([after(&[0.5, 3.0])], [0.0]);
+            Controller::PID.factors(&[error], 4, &mut own, &mut factor);
+            assert_eq!((own[0], factor[0]), (past[i], factors[i]), "{error}");
+            assert_eq!(past[i].rejected, !(error <= 1.0));
         }
     }
 }

@@ -29,8 +29,8 @@
 //! `fraction.rs`, `trees.rs`, `tableau.rs` (what makes a method right, checked
 //! when it is compiled), `order.rs` (the same conditions for any numbers),
 //! `methods.rs` (the data), `dense.rs`, `stability.rs`, `space.rs`, `step.rs`
-//! (the step), `norm.rs`, `control.rs`, `adaptive.rs`, `integrate.rs` (the
-//! loop), `event.rs`. Then, each for itself: `multistep.rs`, `exponential.rs`,
+//! (the step), `norm.rs`, `control.rs`, `adaptive.rs`, `tracks.rs`, `integrate.rs`
+//! (the loop), `within.rs`, `event.rs`, `trajectory.rs`. Then, each for itself: `multistep.rs`, `exponential.rs`,
 //! `reversible.rs`, `adjoint/`, `sde/`.
 
 mod adaptive;
@@ -38,6 +38,7 @@ pub mod adjoint;
 mod control;
 mod dense;
 mod dop853;
+mod elementary;
 mod end;
 mod error;
 mod event;
@@ -60,14 +61,17 @@ pub mod stability;
 mod step;
 mod tableau;
 mod time_grid;
+mod tracks;
+mod trajectory;
 pub mod trees;
 mod tsitouras;
+mod within;
 
 pub use adaptive::{Adaptive, Batch};
 pub use adjoint::{Pull, continuous_adjoint, discrete_adjoint, forward_steps, reversible_adjoint};
 pub use control::Controller;
 pub use dense::{Dense, Smoothness};
-pub use end::{End, Outcome};
+pub use end::{Counts, End, Outcome};
 pub use error::Error;
 pub use event::{Crossing, Event, Sign, Then};
 pub use examine::{Examination, examine};
@@ -83,3 +87,4 @@ pub use solve::Solve;
 pub use space::{Field, Space};
 pub use tableau::{Estimate, Tableau};
 pub use time_grid::TimeGrid;
+pub use trajectory::Trajectory;

@@ -227,7 +227,7 @@ fn sum_of_squares<F: NdFloat, const J: usize>(
 fn norms<F: NdFloat, const D: usize, const R: usize>(
     out: &mut [f64],
     (y0, y1): (&[F], &[F]),
-    h: &[f64],
+    step: impl Fn(usize) -> f64,
     terms: Terms<'_, F>,
     norm: &Norm,
 ) {
@@ -235,7 +235,7 @@ fn norms<F: NdFloat, const D: usize, const R: usize>(
     let done = chunks.len() * R;
     let between = y0.as_chunks().0.iter().zip(y1.as_chunks().0);
     for (place, (out, (y0, y1))) in chunks.iter_mut().zip(between).enumerate() {
-        let h: [f64; LANES] = std::array::from_fn(|i| h[place * R + i / D]);
+        let h: [f64; LANES] = std::array::from_fn(|i| step(place * R + i / D));
         let q = quotients(place * LANES, (y0, y1), h, terms, norm);
         for (r, out) in out.iter_mut().enumerate() {
             let row = &q[r * D..(r + 1) * D];
@@ -249,7 +249,7 @@ fn norms<F: NdFloat, const D: usize, const R: usize>(
     }
     for (i, out) in rest.iter_mut().enumerate() {
         let row = done + i;
-        *out = row_norm((row * D, D), (y0, y1), h[row], terms, norm);
+        *out = row_norm((row * D, D), (y0, y1), step(row), terms, norm);
     }
 }
 
@@ -262,6 +262,31 @@ fn choose_rows<F: NdFloat, const D: usize>(a: &mut [F], b: &[F], choose_b: &[boo
         .zip(b.as_chunks::<D>().0);
     for ((a, b), &take) in rows.zip(choose_b) {
         *a = if take { *b } else { *a };
+    }
+}
+
+impl<F: NdFloat> Rows<F> {
+    /// The norms of rows, several at once where all coordinates of short rows
+    /// count.
+    #[inline(always)]
+    fn norms(
+        &self,
+        out: &mut [f64],
+        between: (&[F], &[F]),
+        step: impl Fn(usize) -> f64,
+        terms: Terms<'_, F>,
+        norm: &Norm,
+    ) {
+        match self.dimension {
+            1 if norm.counted(1) == 1 => norms::<F, 1, 8>(out, between, step, terms, norm),
+            2 if norm.counted(2) == 2 => norms::<F, 2, 4>(out, between, step, terms, norm),
+            4 if norm.counted(4) == 4 => norms::<F, 4, 2>(out, between, step, terms, norm),
+            d => {
+                for (row, out) in out.iter_mut().enumerate() {
+                    *out = row_norm((row * d, d), between, step(row), terms, norm);
+                }
+            }
+        }
     }
 }
 
@@ -306,17 +331,10 @@ impl<F: NdFloat> Space for Rows<F> {
         terms: &[(f64, &Vec<F>)],
         norm: &Norm,
     ) {
-        let (d, between) = (self.dimension, (&y0[..], &y1[..]));
-        match d {
-            // All coordinates count.
-            1 if norm.counted(1) == 1 => norms::<F, 1, 8>(out, between, h, terms, norm),
-            2 if norm.counted(2) == 2 => norms::<F, 2, 4>(out, between, h, terms, norm),
-            4 if norm.counted(4) == 4 => norms::<F, 4, 2>(out, between, h, terms, norm),
-            _ => {
-                for (row, (out, &h)) in out.iter_mut().zip(h).enumerate() {
-                    *out = row_norm((row * d, d), between, h, terms, norm);
-                }
-            }
+        let between = (&y0[..], &y1[..]);
+        match h {
+            [all] => self.norms(out, between, |_| *all, terms, norm),
+            each => self.norms(out, between, |row| each[row], terms, norm),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::integrate::{Run, Steps};
 use crate::method::Method;
 use crate::space::{Field, Space};
 use crate::time_grid::TimeGrid;
+use crate::trajectory::{Keeper, Trajectory};
 use std::ops::ControlFlow;
 
 /// A problem: the space, the field, who watches, and what is to be kept.
@@ -18,6 +19,10 @@ pub struct Solve<'a, P: Space, F> {
     pub(crate) save_at: &'a [f64],
     pub(crate) event: Option<Event<'a, P::State>>,
     block: Option<usize>,
+    /// Who keeps the steps.
+    pub(crate) keeper: Option<&'a mut dyn Keeper<P::State>>,
+    /// The row of the whole batch that is the first of this block.
+    pub(crate) first: usize,
 }
 
 /// Sees each step: the times of the active samples and their states. It may
@@ -40,6 +45,8 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
             save_at: &[],
             event: None,
             block: None,
+            keeper: None,
+            first: 0,
         }
     }
 
@@ -56,6 +63,21 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
     #[must_use]
     pub fn save_at(mut self, times: &'a [f64]) -> Self {
         self.save_at = times;
+        self
+    }
+
+    /// Keeps the whole solution, so that it can be asked for its value at any
+    /// time later. What was in `trajectory` is forgotten. Each step then
+    /// allocates what it keeps: a state, and as many sums of slopes as dense
+    /// output has functions.
+    #[must_use]
+    pub fn kept_in(self, trajectory: &'a mut Trajectory<P::State>) -> Self {
+        self.keeper(trajectory)
+    }
+
+    /// Hands each accepted step to `keeper`.
+    pub(crate) fn keeper(mut self, keeper: &'a mut dyn Keeper<P::State>) -> Self {
+        self.keeper = Some(keeper);
         self
     }
 
@@ -127,6 +149,9 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
     /// All of it, block by block if there are blocks.
     fn run(mut self, method: &'a Method, steps: Steps<'a>, y0: P::State) -> End<P::State> {
         let count = self.space.rows(&y0);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.begin(steps.ends().0, &y0, count);
+        }
         let block = self.block.unwrap_or(count).max(1);
         if block >= count {
             return Run::new(self, method, steps, y0).integrate();
@@ -136,7 +161,8 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
         whole.saved = vec![y0.clone(); self.save_at.len()];
         for first in (0..count).step_by(block) {
             let rows: Vec<usize> = (first..count.min(first + block)).collect();
-            let part = Run::new(self.part(), method, steps, space.take(&y0, &rows)).integrate();
+            let part =
+                Run::new(self.part(first), method, steps, space.take(&y0, &rows)).integrate();
             space.put(&mut whole.state, &rows, &part.state);
             for (all, part) in whole.saved.iter_mut().zip(&part.saved) {
                 space.put(all, &rows, part);
@@ -151,7 +177,7 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
     }
 
     /// The same problem, lent for one block.
-    fn part(&mut self) -> Solve<'_, P, F> {
+    fn part(&mut self, first: usize) -> Solve<'_, P, F> {
         Solve {
             space: self.space,
             field: self.field,
@@ -162,6 +188,11 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
             save_at: self.save_at,
             event: self.event.as_mut().map(Event::lend),
             block: None,
+            keeper: match &mut self.keeper {
+                Some(keeper) => Some(&mut **keeper),
+                None => None,
+            },
+            first,
         }
     }
 }

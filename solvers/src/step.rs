@@ -58,8 +58,14 @@ impl<S: Clone> Stages<S> {
     {
         let (first, rest) = self.k.split_at_mut(1);
         space.combine(&mut self.y, y, h, &[(1.0, &first[0])]);
-        for (time, h) in self.times.iter_mut().zip(h) {
-            *time = t + h;
+        let at = |time: &mut f64, h: &f64| *time = t + h;
+        match h {
+            [all] => self.times.iter_mut().for_each(|time| at(time, all)),
+            each => self
+                .times
+                .iter_mut()
+                .zip(each)
+                .for_each(|(time, h)| at(time, h)),
         }
         field.eval(&self.times, &self.y, &mut rest[0]);
         1
@@ -170,20 +176,24 @@ impl<S: Clone> Stages<S> {
     }
 }
 
-/// The times of a node. A node rounded past the end of the step is moved back,
+/// The times of a node. A node rounded past an end of the step is moved back,
 /// and the end itself is met in bits.
 pub(crate) fn node(out: &mut [f64], times: Times<'_>, c: f64) {
     let at = |t: f64, h: f64, next: f64| {
         let inside = t + c * h;
-        let past = if h > 0.0 {
-            inside > next
-        } else {
-            inside < next
-        };
-        if past || c == 1.0 { next } else { inside }
+        let (low, high) = if t < next { (t, next) } else { (next, t) };
+        let inside = if inside < low { low } else { inside };
+        let inside = if inside > high { high } else { inside };
+        if c == 1.0 { next } else { inside }
     };
     if let (&[t], &[h], &[next]) = (times.t, times.h, times.next) {
-        return out.fill(at(t, h, next));
+        let time = at(t, h, next);
+        // Filled by this line alone while there is one time for all, so the
+        // first number stands for the others: the last stages share their node.
+        if out.first() != Some(&time) {
+            out.fill(time);
+        }
+        return;
     }
     let steps = times.t.iter().zip(times.h).zip(times.next);
     for (out, ((&t, &h), &next)) in out.iter_mut().zip(steps) {
@@ -191,8 +201,8 @@ pub(crate) fn node(out: &mut [f64], times: Times<'_>, c: f64) {
     }
 }
 
-/// `out ← y(t + θh)` by dense output, with a `θ` for each row; `scratch` and
-/// `steps` may hold anything.
+/// `out ← y(t + θh)` by dense output, with a `θ` for each row and an `h` for
+/// each or for all; `scratch` and `steps` may hold anything.
 pub(crate) fn interpolate<P: Space>(
     space: &P,
     method: &Method,
@@ -202,7 +212,9 @@ pub(crate) fn interpolate<P: Space>(
 ) {
     for (m, row) in method.dense.iter().enumerate() {
         steps.clear();
-        steps.extend(h.iter().zip(theta).map(|(h, &theta)| h * weight(m, theta)));
+        let step =
+            |(i, &theta): (usize, &f64)| h[if h.len() == 1 { 0 } else { i }] * weight(m, theta);
+        steps.extend(theta.iter().enumerate().map(step));
         weighted(row, k, |terms| {
             let before = if m == 0 { y } else { &*scratch };
             space.combine(out, before, steps, terms); // (RK.10)
