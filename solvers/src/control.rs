@@ -14,7 +14,7 @@
 //! ODEs I*, II.4; Söderlind, *Digital filters in adaptive time-stepping*, ACM
 //! TOMS 29 (2003) 1–26.
 
-use crate::elementary::{exp, ln};
+use crate::root::inverse_roots;
 
 /// A law of steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,72 +51,63 @@ impl Controller {
     };
 
     /// What to multiply each step by, after steps with these errors, which are
-    /// remembered. A NaN error shrinks a step as far as it goes.
-    ///
-    /// Errors are taken eight at a time; one alone gives the same bits.
+    /// remembered. A NaN error shrinks a step as far as it goes. In `room` there
+    /// is a number for each.
     pub(crate) fn factors(
         &self,
         errors: &[f64],
         estimate_order: usize,
         past: &mut [History],
-        out: &mut [f64],
+        (room, out): (&mut [f64], &mut [f64]),
     ) {
-        let (errors, last_errors) = errors.as_chunks::<LANES>();
-        let (past, last_past) = past.as_chunks_mut::<LANES>();
-        let (out, last_out) = out.as_chunks_mut::<LANES>();
-        for ((errors, past), out) in errors.iter().zip(past).zip(out) {
-            *out = self.of(errors, estimate_order, past);
+        for (room, &error) in room.iter_mut().zip(errors) {
+            // An error of 0 says only that it is small. What is not finite is
+            // put right below.
+            *room = between(LEAST_ERROR, error, 1.0 / LEAST_ERROR);
         }
-        for ((&error, past), out) in last_errors.iter().zip(last_past).zip(last_out) {
-            [*out] = self.of(&[error], estimate_order, std::array::from_mut(past));
+        inverse_roots(estimate_order + 1, room, out);
+        let judged = errors.iter().zip(&*room).zip(past);
+        for (out, ((&error, &bounded), past)) in out.iter_mut().zip(judged) {
+            let accepted = error <= 1.0;
+            if accepted && self.beta != Self::I.beta {
+                *out *= self.smoothing(bounded, past, estimate_order);
+            }
+            let most = if past.rejected { 1.0 } else { self.most };
+            let wish = between(self.least, self.safety * *out, most); // (RK.4)
+            *out = if error <= f64::MAX { wish } else { self.least };
+            past.rejected = !accepted;
+            if accepted {
+                past.errors = [bounded, past.errors[0]];
+            }
         }
     }
 
-    #[inline(always)]
-    fn of<const N: usize>(
-        &self,
-        errors: &[f64; N],
-        estimate_order: usize,
-        past: &mut [History; N],
-    ) -> [f64; N] {
-        let mut logarithms = [0.0; N];
-        for i in 0..N {
-            // An error of 0 says only that it is small. Those that are not
-            // finite are put right below.
-            logarithms[i] = ln(errors[i].clamp(f64::MIN_POSITIVE, f64::MAX));
-        }
-        let mut exponents = [0.0; N];
-        for i in 0..N {
-            exponents[i] = past[i].exponent(errors[i], logarithms[i], self.beta);
-        }
-        let root = -1.0 / (estimate_order + 1) as f64;
-        let mut factors = [0.0; N];
-        for i in 0..N {
-            let wish = self.safety * exp((root * exponents[i]).clamp(-700.0, 700.0)); // (RK.4)
-            factors[i] = wish.min(self.most).max(self.least);
-        }
-        for i in 0..N {
-            if past[i].rejected {
-                factors[i] = factors[i].min(1.0f64.max(self.least));
-            }
-            if !(errors[i] <= f64::MAX) {
-                factors[i] = self.least;
-            }
-            past[i].remember(errors[i], logarithms[i]);
-        }
-        factors
+    /// What other laws have beside the factor of I.
+    fn smoothing(&self, error: f64, past: &History, estimate_order: usize) -> f64 {
+        let [b1, b2, b3] = self.beta;
+        let [before, earlier] = past.errors;
+        let exponent = (b1 - 1.0) * error.ln() + b2 * before.ln() + b3 * earlier.ln();
+        (-exponent / (estimate_order + 1) as f64).exp()
     }
 }
 
-/// As many as are computed at once.
-const LANES: usize = 8;
+/// Errors are counted as no smaller than this, and no larger than its inverse.
+const LEAST_ERROR: f64 = 1e-300;
+
+/// The middle one of three numbers of which the first is the least, or the
+/// first if the middle one is NaN: two instructions, where `clamp` takes more to
+/// keep a NaN.
+#[inline(always)]
+fn between(least: f64, x: f64, most: f64) -> f64 {
+    let x = if x < most { x } else { most };
+    if x > least { x } else { least }
+}
 
 /// What a sample's control remembers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct History {
-    /// The logarithms of the errors of the last two accepted steps, the latest
-    /// first.
-    logarithms: [f64; 2],
+    /// The errors of the last two accepted steps, the latest first.
+    errors: [f64; 2],
     /// Whether the last attempt was rejected.
     rejected: bool,
 }
@@ -124,29 +115,9 @@ pub(crate) struct History {
 impl History {
     /// Nothing yet: errors of 1, which no exponent changes.
     pub(crate) const NEW: Self = History {
-        logarithms: [0.0, 0.0],
+        errors: [1.0, 1.0],
         rejected: false,
     };
-
-    /// The logarithm of what the root in (RK.4) is taken of, turned over.
-    #[inline(always)]
-    fn exponent(&self, error: f64, logarithm: f64, [b1, b2, b3]: [f64; 3]) -> f64 {
-        let [before, earlier] = self.logarithms;
-        if error <= 1.0 {
-            b1 * logarithm + b2 * before + b3 * earlier
-        } else {
-            logarithm
-        }
-    }
-
-    /// Remembers an attempt.
-    #[inline(always)]
-    fn remember(&mut self, error: f64, logarithm: f64) {
-        self.rejected = !(error <= 1.0);
-        if !self.rejected {
-            self.logarithms = [logarithm, self.logarithms[0]];
-        }
-    }
 }
 
 #[cfg(test)]
@@ -154,17 +125,18 @@ mod tests {
     use super::*;
 
     fn after(errors: &[f64]) -> History {
-        let mut history = History::NEW;
+        let mut history = [History::NEW];
         for &e in errors {
-            history.remember(e, e.ln());
+            let room = (&mut [0.0][..], &mut [0.0][..]);
+            Controller::I.factors(&[e], 4, &mut history, room);
         }
-        history
+        history[0]
     }
 
     /// The factor of one sample.
     fn one(law: Controller, error: f64, past: &History) -> f64 {
         let mut out = [f64::NAN];
-        law.factors(&[error], 4, &mut [*past], &mut out);
+        law.factors(&[error], 4, &mut [*past], (&mut [0.0], &mut out));
         out[0]
     }
 
@@ -208,10 +180,11 @@ mod tests {
         let errors: Vec<f64> = (0..27).map(|i| wild[i % 8] * (1.0 + i as f64)).collect();
         let mut past = vec![after(&[0.5, 3.0]); 27];
         let mut factors = vec![0.0; 27];
-        Controller::PID.factors(&errors, 4, &mut past, &mut factors);
+        let room = (&mut vec![0.0; 27][..], &mut factors[..]);
+        Controller::PID.factors(&errors, 4, &mut past, room);
         for (i, &error) in errors.iter().enumerate() {
             let (mut own, mut factor) = ([after(&[0.5, 3.0])], [0.0]);
-            Controller::PID.factors(&[error], 4, &mut own, &mut factor);
+            Controller::PID.factors(&[error], 4, &mut own, (&mut [0.0], &mut factor));
             assert_eq!((own[0], factor[0]), (past[i], factors[i]), "{error}");
             assert_eq!(past[i].rejected, !(error <= 1.0));
         }

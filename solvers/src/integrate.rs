@@ -206,8 +206,9 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
                 self.estimate(plan, estimator);
                 let tracks = &mut self.tracks;
                 let Tracks { error, history, .. } = tracks;
+                let room = (&mut tracks.room[..], &mut tracks.factor[..]);
                 let law = &plan.controller;
-                law.factors(error, estimator.order(), history, &mut tracks.factor);
+                law.factors(error, estimator.order(), history, room);
                 let ready = tracks.error.iter().zip(&tracks.arrived);
                 for (accept, (error, arrived)) in tracks.accept.iter_mut().zip(ready) {
                     *accept = (*error <= 1.0) & !arrived;

@@ -48,6 +48,10 @@ type Terms<'a, F> = &'a [(f64, &'a Vec<F>)];
 /// registers and unrolls the terms around them.
 const LANES: usize = 8;
 
+/// A state of at most so many numbers is combined one by one: setting up a loop
+/// over vectors would take longer.
+const FEW: usize = 4;
+
 /// `out ← y + h·Σ c·k` on one chunk, with a step for each number.
 #[inline(always)]
 fn chunk<F: NdFloat, const J: usize>(
@@ -132,6 +136,12 @@ fn combine<F: NdFloat, const J: usize>(
     let of = |row: usize| cast::<F>(h.get(row).copied().unwrap_or(0.0));
     if let [h] = h {
         let h = cast::<F>(*h);
+        if out.len() <= FEW {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = single(y[i], h, i, terms);
+            }
+            return;
+        }
         let k: [&[F]; J] = std::array::from_fn(|j| &terms[j].1[..out.len()]);
         let c: [F; J] = std::array::from_fn(|j| cast(terms[j].0));
         return common::<F, J>(out, y, h, c, k);
@@ -190,34 +200,25 @@ fn row_norm<F: NdFloat>(
 
 /// The sum of the squared quotients of all numbers, in eight sums that do not
 /// wait for each other and are added in pairs.
-#[inline(never)]
-fn sum_of_squares<F: NdFloat, const J: usize>(
+fn sum_of_squares<F: NdFloat>(
     (y0, y1): (&[F], &[F]),
     h: f64,
     terms: Terms<'_, F>,
     norm: &Norm,
 ) -> f64 {
-    let n = y0.len();
-    let c: [f64; J] = std::array::from_fn(|j| terms[j].0);
-    let k: [&[F]; J] = std::array::from_fn(|j| &terms[j].1[..n]);
-    let y1 = &y1[..n];
-    let square = |i: usize| {
-        let mut error = c[0] * wide(k[0][i]);
-        for j in 1..J {
-            error += c[j] * wide(k[j][i]);
-        }
-        let q = norm.part((h * error, wide(y0[i]), wide(y1[i])));
-        q * q
-    };
     let mut sums = [0.0; LANES];
-    let whole = n - n % LANES;
-    for from in (0..whole).step_by(LANES) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            *sum += square(from + lane);
+    let (chunks, rest) = y0.as_chunks();
+    for (place, between) in chunks.iter().zip(y1.as_chunks().0).enumerate() {
+        let q = quotients(place * LANES, between, [h; LANES], terms, norm);
+        for i in 0..LANES {
+            sums[i] += q[i] * q[i];
         }
     }
-    for i in whole..n {
-        sums[i - whole] += square(i);
+    let done = y0.len() - rest.len();
+    for (sum, i) in sums.iter_mut().zip(done..y0.len()) {
+        let error: f64 = terms.iter().map(|(c, k)| c * wide(k[i])).sum();
+        let q = norm.part((h * error, wide(y0[i]), wide(y1[i])));
+        *sum += q * q;
     }
     let [a, b, c, d, e, f, g, h] = sums;
     ((a + b) + (c + d)) + ((e + f) + (g + h))
@@ -354,16 +355,10 @@ impl<F: NdFloat> Space for Rows<F> {
         };
         // Every number counts alike, so rows need not be told apart.
         let (y0, y1) = (&between.0[..], &between.1[..]);
-        let sum = match terms.len() {
-            4 => sum_of_squares::<F, 4>((y0, y1), h0, terms, norm),
-            6 => sum_of_squares::<F, 6>((y0, y1), h0, terms, norm),
-            7 => sum_of_squares::<F, 7>((y0, y1), h0, terms, norm),
-            _ => {
-                let all = row_norm((0, y0.len()), (y0, y1), h0, terms, norm);
-                return all;
-            }
-        };
-        (sum / y0.len() as f64).sqrt()
+        if y0.len() <= FEW {
+            return row_norm((0, y0.len()), (y0, y1), h0, terms, norm);
+        }
+        (sum_of_squares((y0, y1), h0, terms, norm) / y0.len() as f64).sqrt()
     }
 
     fn non_finite_row(&self, y: &Vec<F>) -> Option<usize> {

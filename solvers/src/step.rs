@@ -178,6 +178,7 @@ impl<S: Clone> Stages<S> {
 
 /// The times of a node. A node rounded past an end of the step is moved back,
 /// and the end itself is met in bits.
+#[inline]
 pub(crate) fn node(out: &mut [f64], times: Times<'_>, c: f64) {
     let at = |t: f64, h: f64, next: f64| {
         let inside = t + c * h;
@@ -229,6 +230,7 @@ pub(crate) fn interpolate<P: Space>(
 const MOST_STAGES: usize = 16;
 
 /// Calls `f` with the stages paired with their coefficients, on the stack.
+#[inline]
 pub(crate) fn weighted<S, R>(row: &Terms, k: &[S], f: impl FnOnce(&[(f64, &S)]) -> R) -> R {
     let Some(first) = k.first() else {
         return f(&[]);
@@ -241,6 +243,7 @@ pub(crate) fn weighted<S, R>(row: &Terms, k: &[S], f: impl FnOnce(&[(f64, &S)]) 
     }
 }
 
+#[inline]
 fn paired<'a, 's, S>(row: &Terms, k: &'s [S], room: &'a mut [(f64, &'s S)]) -> &'a [(f64, &'s S)] {
     for (term, &(stage, c)) in room.iter_mut().zip(&row.0) {
         *term = (c, &k[stage]);

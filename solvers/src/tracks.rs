@@ -19,8 +19,9 @@ pub(crate) struct Tracks {
     pub(crate) error: Vec<f64>,
     /// DOP853's second estimate.
     pub(crate) third: Vec<f64>,
-    /// What to multiply the step by.
+    /// What to multiply the step by, and room to find it.
     pub(crate) factor: Vec<f64>,
+    pub(crate) room: Vec<f64>,
     pub(crate) history: Vec<History>,
     pub(crate) accept: Vec<bool>,
     /// Rows that have arrived may still stand in the batch, and are stepped on
@@ -41,6 +42,7 @@ impl Tracks {
             error: vec![0.0; entries],
             third: vec![0.0; entries],
             factor: vec![1.0; entries],
+            room: vec![0.0; entries],
             history: vec![History::NEW; entries],
             accept: vec![true; entries],
             arrived: vec![false; entries],
@@ -98,6 +100,7 @@ impl Tracks {
             &mut self.error,
             &mut self.third,
             &mut self.factor,
+            &mut self.room,
         ] {
             picked(column, entries);
         }
