@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn every_root_is_the_librarys_to_two_units_and_the_same_alone() {
-        // Steps that meet no pattern of binary numbers, and powers of 2.
-        let steps = (0..24_000).map(|i| 1e-300 * 1.059_3f64.powi(i));
+        // Between any numbers, and at powers of 2.
+        let steps = (0..24_000).map(|i| 10f64.powf(-300.0 + f64::from(i) / 40.0));
         let twos = (-990..990).map(|i| 2f64.powi(i));
         let x: Vec<f64> = steps.chain(twos).filter(|x| *x <= 1e300).collect();
         assert!(x.len() > 20_000);

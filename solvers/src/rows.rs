@@ -6,7 +6,7 @@
 //! `y + h·(c₁k₁ + c₂k₂ + …)` in this order, so that a row has the same bits in
 //! any batch.
 
-use crate::norm::{Mean, Norm, larger};
+use crate::norm::{Mean, Norm};
 use crate::space::Space;
 use ndarray::NdFloat;
 use std::marker::PhantomData;
@@ -43,6 +43,23 @@ fn wide<F: NdFloat>(x: F) -> f64 {
 
 /// Coefficients and what they multiply.
 type Terms<'a, F> = &'a [(f64, &'a Vec<F>)];
+
+/// An expression in which the number of terms is a constant, so that the
+/// compiler unrolls them.
+macro_rules! unrolled {
+    ($terms:expr, $J:ident => $once:expr, many => $many:expr) => {
+        unrolled!($terms, $J => $once, $many, 1 2 3 4 5 6 7 8 9 10 11 12)
+    };
+    ($terms:expr, $J:ident => $once:expr, $many:expr, $($count:literal)*) => {
+        match $terms {
+            $($count => {
+                const $J: usize = $count;
+                $once
+            })*
+            _ => $many,
+        }
+    };
+}
 
 /// As many numbers as are combined at once: the compiler keeps their sums in
 /// registers and unrolls the terms around them.
@@ -167,21 +184,40 @@ fn combine<F: NdFloat, const J: usize>(
 
 /// The quotients of a chunk of numbers, whose root mean squares are the norms.
 #[inline(always)]
-fn quotients<F: NdFloat>(
-    from: usize,
+fn quotients<F: NdFloat, const J: usize>(
     (y0, y1): (&[F; LANES], &[F; LANES]),
     h: [f64; LANES],
-    terms: Terms<'_, F>,
+    (c, k): ([f64; J], [&[F; LANES]; J]),
     norm: &Norm,
 ) -> [f64; LANES] {
     let mut error = [0.0; LANES];
-    for (c, k) in terms {
-        let k: &[F; LANES] = k[from..].first_chunk().expect("as long as the state");
+    for j in 0..J {
         for i in 0..LANES {
-            error[i] += c * wide(k[i]);
+            error[i] += c[j] * wide(k[j][i]);
         }
     }
-    std::array::from_fn(|i| norm.part((h[i] * error[i], wide(y0[i]), wide(y1[i]))))
+    let mut q = [0.0; LANES];
+    for i in 0..LANES {
+        q[i] = norm.part((h[i] * error[i], wide(y0[i]), wide(y1[i])));
+    }
+    q
+}
+
+/// Coefficients, and the stages in chunks.
+fn in_chunks<'a, F, const J: usize>(terms: Terms<'a, F>) -> ([f64; J], [&'a [[F; LANES]]; J]) {
+    let c = std::array::from_fn(|j| terms[j].0);
+    (c, std::array::from_fn(|j| terms[j].1.as_chunks().0))
+}
+
+/// The error of one number, and the numbers it lies between.
+fn deviation<F: NdFloat>(
+    i: usize,
+    (y0, y1): (&[F], &[F]),
+    h: f64,
+    terms: Terms<'_, F>,
+) -> (f64, f64, f64) {
+    let error: f64 = terms.iter().map(|(c, k)| c * wide(k[i])).sum();
+    (h * error, wide(y0[i]), wide(y1[i]))
 }
 
 /// The norm of one row, number by number.
@@ -192,32 +228,31 @@ fn row_norm<F: NdFloat>(
     terms: Terms<'_, F>,
     norm: &Norm,
 ) -> f64 {
-    norm.of((from..from + d).map(|i| {
-        let error: f64 = terms.iter().map(|(c, k)| c * wide(k[i])).sum();
-        (h * error, wide(y0[i]), wide(y1[i]))
-    }))
+    norm.of((from..from + d).map(|i| deviation(i, (y0, y1), h, terms)))
 }
 
 /// The sum of the squared quotients of all numbers, in eight sums that do not
 /// wait for each other and are added in pairs.
-fn sum_of_squares<F: NdFloat>(
+#[inline(never)]
+fn sum_of_squares<F: NdFloat, const J: usize>(
     (y0, y1): (&[F], &[F]),
     h: f64,
     terms: Terms<'_, F>,
     norm: &Norm,
 ) -> f64 {
+    let (c, k) = in_chunks::<F, J>(terms);
     let mut sums = [0.0; LANES];
     let (chunks, rest) = y0.as_chunks();
     for (place, between) in chunks.iter().zip(y1.as_chunks().0).enumerate() {
-        let q = quotients(place * LANES, between, [h; LANES], terms, norm);
+        let k = std::array::from_fn(|j| &k[j][place]);
+        let q = quotients(between, [h; LANES], (c, k), norm);
         for i in 0..LANES {
             sums[i] += q[i] * q[i];
         }
     }
     let done = y0.len() - rest.len();
     for (sum, i) in sums.iter_mut().zip(done..y0.len()) {
-        let error: f64 = terms.iter().map(|(c, k)| c * wide(k[i])).sum();
-        let q = norm.part((h * error, wide(y0[i]), wide(y1[i])));
+        let q = norm.part(deviation(i, (y0, y1), h, terms));
         *sum += q * q;
     }
     let [a, b, c, d, e, f, g, h] = sums;
@@ -225,27 +260,23 @@ fn sum_of_squares<F: NdFloat>(
 }
 
 /// The norms of rows of `D` coordinates, `R` of them in a chunk.
-fn norms<F: NdFloat, const D: usize, const R: usize>(
+fn norms<F: NdFloat, const J: usize, const D: usize, const R: usize>(
     out: &mut [f64],
     (y0, y1): (&[F], &[F]),
     step: impl Fn(usize) -> f64,
     terms: Terms<'_, F>,
     norm: &Norm,
 ) {
+    let (c, k) = in_chunks::<F, J>(terms);
     let (chunks, rest) = out.as_chunks_mut::<R>();
     let done = chunks.len() * R;
     let between = y0.as_chunks().0.iter().zip(y1.as_chunks().0);
-    for (place, (out, (y0, y1))) in chunks.iter_mut().zip(between).enumerate() {
+    for (place, (out, between)) in chunks.iter_mut().zip(between).enumerate() {
         let h: [f64; LANES] = std::array::from_fn(|i| step(place * R + i / D));
-        let q = quotients(place * LANES, (y0, y1), h, terms, norm);
-        for (r, out) in out.iter_mut().enumerate() {
-            let row = &q[r * D..(r + 1) * D];
-            *out = match norm.mean {
-                Mean::RootMeanSquare => {
-                    (row.iter().map(|q| q * q).sum::<f64>() / D as f64).sqrt() // As `Norm::of`.
-                }
-                Mean::Largest => row.iter().copied().fold(0.0, larger),
-            };
+        let k = std::array::from_fn(|j| &k[j][place]);
+        let q = quotients(between, h, (c, k), norm);
+        for r in 0..R {
+            out[r] = norm.mean.over(&q[r * D..(r + 1) * D]);
         }
     }
     for (i, out) in rest.iter_mut().enumerate() {
@@ -278,15 +309,31 @@ impl<F: NdFloat> Rows<F> {
         terms: Terms<'_, F>,
         norm: &Norm,
     ) {
-        match self.dimension {
-            1 if norm.counted(1) == 1 => norms::<F, 1, 8>(out, between, step, terms, norm),
-            2 if norm.counted(2) == 2 => norms::<F, 2, 4>(out, between, step, terms, norm),
-            4 if norm.counted(4) == 4 => norms::<F, 4, 2>(out, between, step, terms, norm),
-            d => {
-                for (row, out) in out.iter_mut().enumerate() {
-                    *out = row_norm((row * d, d), between, step(row), terms, norm);
-                }
+        let d = self.dimension;
+        let one_by_one = |out: &mut [f64]| {
+            for (row, out) in out.iter_mut().enumerate() {
+                *out = row_norm((row * d, d), between, step(row), terms, norm);
             }
+        };
+        let count = terms.len();
+        match d {
+            _ if norm.counted(d) < d => one_by_one(out),
+            1 => unrolled!(
+                count,
+                J => norms::<F, J, 1, 8>(out, between, step, terms, norm),
+                many => one_by_one(out)
+            ),
+            2 => unrolled!(
+                count,
+                J => norms::<F, J, 2, 4>(out, between, step, terms, norm),
+                many => one_by_one(out)
+            ),
+            4 => unrolled!(
+                count,
+                J => norms::<F, J, 4, 2>(out, between, step, terms, norm),
+                many => one_by_one(out)
+            ),
+            _ => one_by_one(out),
         }
     }
 }
@@ -301,27 +348,12 @@ impl<F: NdFloat> Space for Rows<F> {
     fn combine(&self, out: &mut Vec<F>, y: &Vec<F>, h: &[f64], terms: &[(f64, &Vec<F>)]) {
         out.resize(y.len(), F::zero());
         let (d, to) = (self.dimension, (&mut out[..], &y[..]));
-        match terms.len() {
-            0 => to.0.copy_from_slice(y),
-            1 => combine::<F, 1>(d, to, h, terms),
-            2 => combine::<F, 2>(d, to, h, terms),
-            3 => combine::<F, 3>(d, to, h, terms),
-            4 => combine::<F, 4>(d, to, h, terms),
-            5 => combine::<F, 5>(d, to, h, terms),
-            6 => combine::<F, 6>(d, to, h, terms),
-            7 => combine::<F, 7>(d, to, h, terms),
-            8 => combine::<F, 8>(d, to, h, terms),
-            9 => combine::<F, 9>(d, to, h, terms),
-            10 => combine::<F, 10>(d, to, h, terms),
-            11 => combine::<F, 11>(d, to, h, terms),
-            12 => combine::<F, 12>(d, to, h, terms),
-            _ => {
-                for (i, out) in to.0.iter_mut().enumerate() {
-                    let h = if h.len() == 1 { h[0] } else { h[i / d] };
-                    *out = single(y[i], cast(h), i, terms);
-                }
+        unrolled!(terms.len(), J => combine::<F, J>(d, to, h, terms), many => {
+            for (i, out) in to.0.iter_mut().enumerate() {
+                let h = if h.len() == 1 { h[0] } else { h[i / d] };
+                *out = single(y[i], cast(h), i, terms);
             }
-        }
+        });
     }
 
     fn error_norm(
@@ -358,7 +390,12 @@ impl<F: NdFloat> Space for Rows<F> {
         if y0.len() <= FEW {
             return row_norm((0, y0.len()), (y0, y1), h0, terms, norm);
         }
-        (sum_of_squares((y0, y1), h0, terms, norm) / y0.len() as f64).sqrt()
+        let sum = unrolled!(
+            terms.len(),
+            J => sum_of_squares::<F, J>((y0, y1), h0, terms, norm),
+            many => return row_norm((0, y0.len()), (y0, y1), h0, terms, norm)
+        );
+        (sum / y0.len() as f64).sqrt()
     }
 
     fn non_finite_row(&self, y: &Vec<F>) -> Option<usize> {
