@@ -68,7 +68,9 @@ mod tsitouras;
 mod within;
 
 pub use adaptive::{Adaptive, Batch};
-pub use adjoint::{Pull, continuous_adjoint, discrete_adjoint, forward_steps, reversible_adjoint};
+pub use adjoint::{
+    Pull, adaptive_adjoint, continuous_adjoint, discrete_adjoint, forward_steps, reversible_adjoint,
+};
 pub use control::Controller;
 pub use dense::{Dense, Smoothness};
 pub use end::{Counts, End, Outcome};
