@@ -20,6 +20,7 @@ pub mod continuity;
 pub mod coupling;
 pub mod dataset;
 mod error;
+pub mod event_time;
 pub mod marginal;
 pub mod metric;
 pub mod mixture;

@@ -104,7 +104,10 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
     }
 
     /// Solves with one step for each interval of the grid. A sample's answer
-    /// does not depend on the other samples of the batch.
+    /// does not depend on the other samples of the batch, in bits, if the rows
+    /// of the field do not; a field that looks at the whole batch gets all rows,
+    /// in their order, at every step, but for blocks and for samples that an
+    /// event has stopped.
     ///
     /// # Errors
     /// If the times of `save_at` are not in order within the grid.

@@ -73,6 +73,74 @@ fn a_sample_has_the_same_bits_alone_and_among_4096_by_any_number_of_threads() {
     }
 }
 
+/// Every sample is drawn to the mean of all, which is summed in the order of the
+/// rows by any number of threads: a field whose rows are not independent.
+fn flock(t: &[f64], y: &Points, dy: &mut Points) {
+    let mean = |i: usize| y.iter().skip(i).step_by(2).sum::<f64>() / t.len() as f64;
+    let mean = [mean(0), mean(1)];
+    let rows = y.par_chunks_exact(2).zip(dy.par_chunks_exact_mut(2));
+    rows.zip(t).for_each(|((y, dy), &t)| {
+        slope(t, y, dy);
+        for i in 0..2 {
+            dy[i] += 0.5 * (mean[i] - y[i]);
+        }
+    });
+}
+
+/// What is promised of a field that looks at the whole batch: on a grid and with
+/// common steps it always gets all rows, in their order. So the answer is that
+/// of one system of all coordinates, in bits, by any number of threads.
+#[test]
+fn a_field_of_the_whole_batch_always_gets_all_of_it() {
+    const ALL: usize = 150;
+    let grid = TimeGrid::uniform(0.0, 3.0, 12).expect("a grid");
+    let plan = |batch: Batch| Adaptive {
+        batch,
+        ..Adaptive::new(0.0, 3.0, 1e-6).expect("a plan")
+    };
+    let together = |space: &Rows<f64>, plan: Option<&Adaptive>| {
+        let mut field = |t: &[f64], y: &Points, dy: &mut Points| {
+            // As one system, the samples share a time.
+            let times = vec![t[0]; ALL];
+            assert!(y.len() == 2 * ALL && t.iter().all(|s| *s == t[0]));
+            flock(&times, y, dy);
+        };
+        let solve = Solve::new(space, &mut field);
+        let end = match plan {
+            None => solve.fixed(&methods::DOP853, starts(ALL), &grid),
+            Some(plan) => solve.adaptive(&methods::DORMAND_PRINCE, starts(ALL), plan),
+        };
+        let end = end.expect("a valid problem");
+        assert_eq!(end.outcome, Outcome::Done);
+        end.state
+    };
+    let one = Rows::<f64>::new(2 * ALL);
+    let shared = plan(Batch::Shared(Mean::RootMeanSquare));
+    for plan in [None, Some(&shared)] {
+        let whole = on_threads(1, || together(&PAIRS, plan));
+        for threads in [2, 3] {
+            assert!(whole == on_threads(threads, || together(&PAIRS, plan)));
+        }
+        assert!(whole == together(&one, plan), "as one system");
+    }
+    // With steps of their own samples are put aside as they arrive, and the
+    // field sees who is left: another problem, and so another answer. Samples
+    // are at different times besides.
+    let mut fewest = ALL;
+    let mut field = |t: &[f64], y: &Points, dy: &mut Points| {
+        fewest = fewest.min(t.len());
+        flock(t, y, dy);
+    };
+    let own = plan(Batch::PerSample);
+    let solve = Solve::new(&PAIRS, &mut field);
+    let end = solve.adaptive(&methods::DORMAND_PRINCE, starts(ALL), &own);
+    let end = end.expect("a valid problem").state;
+    let whole = together(&PAIRS, Some(&shared));
+    let pairs = end.iter().zip(&whole);
+    let far = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(fewest < ALL && far > 1e-3, "{fewest} {far}");
+}
+
 #[test]
 fn common_steps_are_those_of_the_mean_over_samples() {
     for mean in [Mean::RootMeanSquare, Mean::Largest] {
