@@ -65,9 +65,28 @@ macro_rules! unrolled {
 /// registers and unrolls the terms around them.
 const LANES: usize = 8;
 
-/// A state of at most so many numbers is combined one by one: setting up a loop
+/// A state of at most so many numbers is measured one by one: setting up a loop
 /// over vectors would take longer.
 const FEW: usize = 4;
+
+/// `out ← y + h·Σ c·k` for `N` numbers, for the same reason.
+#[inline(always)]
+fn few<F: NdFloat, const N: usize>((out, y): (&mut [F], &[F]), h: F, terms: Terms<'_, F>) {
+    let numbers = |x: &[F]| -> [F; N] { *x.first_chunk().expect("as long as the state") };
+    let Some(((c, k), rest)) = terms.split_first() else {
+        return out.copy_from_slice(y);
+    };
+    let mut sum = numbers(k).map(|k| cast::<F>(*c) * k);
+    for (c, k) in rest {
+        let (c, k) = (cast::<F>(*c), numbers(k));
+        for i in 0..N {
+            sum[i] += c * k[i];
+        }
+    }
+    for i in 0..N {
+        out[i] = y[i] + h * sum[i];
+    }
+}
 
 /// `out ← y + h·Σ c·k` on one chunk, with a step for each number.
 #[inline(always)]
@@ -94,9 +113,12 @@ fn chunk<F: NdFloat, const J: usize>(
 /// lengths.
 #[inline(always)]
 fn single<F: NdFloat>(y: F, h: F, i: usize, terms: Terms<'_, F>) -> F {
-    let mut products = terms.iter().map(|(c, k)| cast::<F>(*c) * k[i]);
-    let first = products.next().unwrap_or(F::zero());
-    y + h * products.fold(first, |sum, x| sum + x)
+    let [(c, k), rest @ ..] = terms else { return y };
+    let mut sum = cast::<F>(*c) * k[i];
+    for (c, k) in rest {
+        sum += cast::<F>(*c) * k[i];
+    }
+    y + h * sum
 }
 
 /// With a known number of terms, and the step of each number from `step`,
@@ -153,12 +175,6 @@ fn combine<F: NdFloat, const J: usize>(
     let of = |row: usize| cast::<F>(h.get(row).copied().unwrap_or(0.0));
     if let [h] = h {
         let h = cast::<F>(*h);
-        if out.len() <= FEW {
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = single(y[i], h, i, terms);
-            }
-            return;
-        }
         let k: [&[F]; J] = std::array::from_fn(|j| &terms[j].1[..out.len()]);
         let c: [F; J] = std::array::from_fn(|j| cast(terms[j].0));
         return common::<F, J>(out, y, h, c, k);
@@ -347,6 +363,16 @@ impl<F: NdFloat> Space for Rows<F> {
 
     fn combine(&self, out: &mut Vec<F>, y: &Vec<F>, h: &[f64], terms: &[(f64, &Vec<F>)]) {
         out.resize(y.len(), F::zero());
+        if let [h] = h {
+            let (to, h) = ((&mut out[..], &y[..]), cast(*h));
+            match y.len() {
+                1 => return few::<F, 1>(to, h, terms),
+                2 => return few::<F, 2>(to, h, terms),
+                3 => return few::<F, 3>(to, h, terms),
+                4 => return few::<F, 4>(to, h, terms),
+                _ => (),
+            }
+        }
         let (d, to) = (self.dimension, (&mut out[..], &y[..]));
         unrolled!(terms.len(), J => combine::<F, J>(d, to, h, terms), many => {
             for (i, out) in to.0.iter_mut().enumerate() {

@@ -232,23 +232,25 @@ const MOST_STAGES: usize = 16;
 /// Calls `f` with the stages paired with their coefficients, on the stack.
 #[inline]
 pub(crate) fn weighted<S, R>(row: &Terms, k: &[S], f: impl FnOnce(&[(f64, &S)]) -> R) -> R {
-    let Some(first) = k.first() else {
-        return f(&[]);
-    };
+    let pair = |&(stage, c): &(usize, f64)| (c, &k[stage]);
     // Most rows are short, and filling room for long ones takes longer than a
     // step of a small system should.
-    match row.0.len() {
-        0..=8 => f(paired(row, k, &mut [(0.0, first); 8])),
-        _ => f(paired(row, k, &mut [(0.0, first); MOST_STAGES])),
+    match &row.0[..] {
+        [] => f(&[]),
+        [a] => f(&[pair(a)]),
+        [a, b] => f(&[pair(a), pair(b)]),
+        [a, b, c] => f(&[pair(a), pair(b), pair(c)]),
+        [a, b, c, d] => f(&[pair(a), pair(b), pair(c), pair(d)]),
+        [a, b, c, d, e] => f(&[pair(a), pair(b), pair(c), pair(d), pair(e)]),
+        [a, b, c, d, e, g] => f(&[pair(a), pair(b), pair(c), pair(d), pair(e), pair(g)]),
+        many => {
+            let mut room = [pair(&many[0]); MOST_STAGES];
+            for (room, term) in room.iter_mut().zip(many) {
+                *room = pair(term);
+            }
+            f(&room[..many.len()])
+        }
     }
-}
-
-#[inline]
-fn paired<'a, 's, S>(row: &Terms, k: &'s [S], room: &'a mut [(f64, &'s S)]) -> &'a [(f64, &'s S)] {
-    for (term, &(stage, c)) in room.iter_mut().zip(&row.0) {
-        *term = (c, &k[stage]);
-    }
-    &room[..row.0.len()]
 }
 
 #[cfg(test)]
