@@ -204,15 +204,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
             }
             Steps::Chosen { plan, estimator } => {
                 self.estimate(plan, estimator);
-                let tracks = &mut self.tracks;
-                let Tracks { error, history, .. } = tracks;
-                let room = (&mut tracks.room[..], &mut tracks.factor[..]);
-                let law = &plan.controller;
-                law.factors(error, estimator.order(), history, room);
-                let ready = tracks.error.iter().zip(&tracks.arrived);
-                for (accept, (error, arrived)) in tracks.accept.iter_mut().zip(ready) {
-                    *accept = (*error <= 1.0) & !arrived;
-                }
+                self.tracks.judge(&plan.controller, estimator.order());
                 None
             }
         }
@@ -238,14 +230,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
             .collect()
     }
 
-    /// The error of each row, in units of what is allowed. Two estimates that
-    /// vanish to orders 5 and 3 are mixed into one that vanishes to order 7:
-    ///
-    /// ```math
-    /// e = \frac{e_5^2}{\sqrt{e_5^2 + 0.01\,e_3^2}} = O(h^8) \tag{RK.13}
-    /// ```
-    ///
-    /// Hairer, Nørsett and Wanner, *Solving ODEs I*, II.10.
+    /// The error of each row, in units of what is allowed.
     fn estimate(&mut self, plan: &Adaptive, estimator: &Estimator) {
         let (space, stages, y) = (self.solve.space, &self.stages, &self.y);
         let (room, tracks) = (&mut self.room, &mut self.tracks);
@@ -261,9 +246,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
                 norms(&mut tracks.error, fifth);
                 norms(&mut tracks.third, third);
                 for (e, e3) in tracks.error.iter_mut().zip(&tracks.third) {
-                    if *e != 0.0 {
-                        *e = *e * *e / (*e * *e + 0.01 * *e3 * *e3).sqrt(); // (RK.13)
-                    }
+                    *e = mixed(*e, *e3);
                 }
             }
         }
@@ -380,6 +363,21 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         self.end.outcome = outcome;
         self.end
     }
+}
+
+/// Two estimates that vanish to orders 5 and 3, mixed into one that vanishes to
+/// order 7:
+///
+/// ```math
+/// e = \frac{e_5^2}{\sqrt{e_5^2 + 0.01\,e_3^2}} = O(h^8) \tag{RK.13}
+/// ```
+///
+/// Hairer, Nørsett and Wanner, *Solving ODEs I*, II.10.
+pub(crate) fn mixed(fifth: f64, third: f64) -> f64 {
+    if fifth == 0.0 {
+        return 0.0;
+    }
+    fifth * fifth / (fifth * fifth + 0.01 * third * third).sqrt() // (RK.13)
 }
 
 /// The size of `h·Σ c·k` for each entry of the tracks: that of its row, or that

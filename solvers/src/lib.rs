@@ -30,7 +30,7 @@
 //! when it is compiled), `order.rs` (the same conditions for any numbers),
 //! `methods.rs` (the data), `dense.rs`, `stability.rs`, `space.rs`, `step.rs`
 //! (the step), `norm.rs`, `control.rs`, `adaptive.rs`, `tracks.rs`, `integrate.rs`
-//! (the loop), `within.rs`, `event.rs`, `trajectory.rs`. Then, each for itself: `multistep.rs`, `exponential.rs`,
+//! (the loop), `lockstep.rs`, `within.rs`, `event.rs`, `trajectory.rs`. Then, each for itself: `multistep.rs`, `exponential.rs`,
 //! `reversible.rs`, `adjoint/`, `sde/`.
 
 mod adaptive;
@@ -45,6 +45,7 @@ mod examine;
 mod exponential;
 mod fraction;
 mod integrate;
+mod lockstep;
 mod method;
 pub mod methods;
 mod multistep;

@@ -21,7 +21,9 @@ pub(crate) struct Stages<S> {
     pub(crate) k: Vec<S>,
     /// The argument of the last evaluation, and then the result.
     pub(crate) y: S,
-    times: Vec<f64>,
+    /// The times of the stage at hand; or those of each stage, if batches that
+    /// are at the same time follow each other, and find them filled.
+    times: Vec<Vec<f64>>,
     /// How many of the slopes are known already.
     known: usize,
 }
@@ -31,15 +33,23 @@ impl<S: Clone> Stages<S> {
         Stages {
             k: vec![y.clone(); method.c.len()],
             y: y.clone(),
-            times: vec![0.0; rows],
+            times: vec![vec![0.0; rows]],
             known: 0,
+        }
+    }
+
+    /// For batches that follow each other at the same times.
+    pub(crate) fn for_many(method: &Method, y: &S, rows: usize) -> Self {
+        Stages {
+            times: vec![vec![0.0; rows]; method.c.len()],
+            ..Stages::new(method, y, rows)
         }
     }
 
     /// The first slope at `(t, y)`. Returns the evaluations made.
     pub(crate) fn begin<F: Field<S>>(&mut self, field: &mut F, t: f64, y: &S) -> usize {
-        self.times.fill(t);
-        field.eval(&self.times, y, &mut self.k[0]);
+        self.times[0].fill(t);
+        field.eval(&self.times[0], y, &mut self.k[0]);
         self.known = 1;
         1
     }
@@ -60,14 +70,13 @@ impl<S: Clone> Stages<S> {
         space.combine(&mut self.y, y, h, &[(1.0, &first[0])]);
         let at = |time: &mut f64, h: &f64| *time = t + h;
         match h {
-            [all] => self.times.iter_mut().for_each(|time| at(time, all)),
-            each => self
-                .times
+            [all] => self.times[0].iter_mut().for_each(|time| at(time, all)),
+            each => self.times[0]
                 .iter_mut()
                 .zip(each)
                 .for_each(|(time, h)| at(time, h)),
         }
-        field.eval(&self.times, &self.y, &mut rest[0]);
+        field.eval(&self.times[0], &self.y, &mut rest[0]);
         1
     }
 
@@ -131,12 +140,14 @@ impl<S: Clone> Stages<S> {
         P: Space<State = S>,
         F: Field<S>,
     {
-        node(&mut self.times, times, method.c[i]);
+        let place = i.min(self.times.len() - 1);
+        let at = &mut self.times[place];
+        node(at, times, method.c[i]);
         let (earlier, rest) = self.k.split_at_mut(i);
         weighted(&method.a[i], earlier, |terms| {
             space.combine(&mut self.y, y, times.h, terms);
         });
-        field.eval(&self.times, &self.y, &mut rest[0]); // (RK.1)
+        field.eval(at, &self.y, &mut rest[0]); // (RK.1)
     }
 
     /// The last stage becomes the first of the next step.
@@ -172,7 +183,9 @@ impl<S: Clone> Stages<S> {
             *k = space.take(k, rows);
         }
         self.y = space.take(&self.y, rows);
-        self.times.truncate(rows.len());
+        for times in &mut self.times {
+            times.truncate(rows.len());
+        }
     }
 }
 

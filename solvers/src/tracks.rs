@@ -4,7 +4,7 @@
 //! and what is decided is decided once. Steps of their own need an entry for
 //! each.
 
-use crate::control::History;
+use crate::control::{Controller, History};
 use crate::end::Counts;
 use crate::step::Times;
 
@@ -109,6 +109,17 @@ impl Tracks {
         picked(&mut self.arrived, entries);
         picked(&mut self.counts, entries);
         picked(&mut self.looked, entries);
+    }
+
+    /// Accepts or rejects each entry by its error, and finds what to multiply
+    /// its step by.
+    pub(crate) fn judge(&mut self, law: &Controller, estimate_order: usize) {
+        let room = (&mut self.room[..], &mut self.factor[..]);
+        law.factors(&self.error, estimate_order, &mut self.history, room);
+        let ready = self.error.iter().zip(&self.arrived);
+        for (accept, (error, arrived)) in self.accept.iter_mut().zip(ready) {
+            *accept = (*error <= 1.0) & !arrived;
+        }
     }
 
     /// Sets the next step of an entry; one that would leave less than nothing
