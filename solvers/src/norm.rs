@@ -60,9 +60,9 @@ impl Norm {
     pub(crate) fn part(&self, (error, y0, y1): (f64, f64, f64)) -> f64 {
         let (a, b) = (y0.abs(), y1.abs());
         let size = if a > b { a } else { b };
-        // Added is 0, or NaN where y₁ is not finite: an error over an infinite
+        // What is added is NaN where y₁ is not finite: an error over an infinite
         // size would be 0.
-        (error + (y1 - y1)) / (self.tolerance.absolute + self.tolerance.relative * size)
+        (error + 0.0 * y1) / (self.tolerance.absolute + self.tolerance.relative * size)
     }
 }
 
