@@ -25,6 +25,9 @@
 //! `t₁ − t₀`; nothing is evaluated outside of `[t₀, t₁]`, and the last time is
 //! `t₁` in bits.
 //!
+//! For plain arrays no solver allocates with the number of its steps, but for
+//! states that are asked to be kept.
+//!
 //! ## Reading order
 //! `fraction.rs`, `trees.rs`, `tableau.rs` (what makes a method right, checked
 //! when it is compiled), `order.rs` (the same conditions for any numbers),
