@@ -86,6 +86,8 @@ fn parameters(drag: f64) -> Parameters<Cpu<f64>> {
 /// Without drag everything is known: relative to the floor a stone falls from
 /// `H = h − a` with `W = w − b`, and meets it after
 /// `T = (W + √(W² + 2γH))/γ`, at the height `a + bT` with the velocity `w − γT`.
+///
+/// Verifies (EV.1).
 #[test]
 fn times_of_events_have_the_derivatives_of_the_closed_form() {
     let at = parameters(0.0);
@@ -123,6 +125,8 @@ fn times_of_events_have_the_derivatives_of_the_closed_form() {
 
 /// With drag: forward and reverse mode agree, and differences of the event's own
 /// numbers have the same slope.
+///
+/// Verifies (EV.1).
 #[test]
 fn times_of_events_move_as_differences_say_through_tapes_and_duals() {
     let at = parameters(0.15);
