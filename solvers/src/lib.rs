@@ -25,8 +25,9 @@
 //! `t₁ − t₀`; nothing is evaluated outside of `[t₀, t₁]`, and the last time is
 //! `t₁` in bits.
 //!
-//! For plain arrays no solver allocates with the number of its steps, but for
-//! states that are asked to be kept.
+//! For plain arrays a step after the first allocates nothing, unless it is kept
+//! or looked into: by a trajectory, an adaptive adjoint, an event, times to save
+//! at.
 //!
 //! ## Reading order
 //! `fraction.rs`, `trees.rs`, `tableau.rs` (what makes a method right, checked
