@@ -50,6 +50,11 @@ pub(super) fn root_mean_square<F: NdFloat>(
     norm: &Norm,
 ) -> f64 {
     let count = between.0.len();
+    // As one long row, of which every number counts.
+    let norm = &Norm {
+        leading: None,
+        ..*norm
+    };
     let one_by_one = || row_norm((0, count), between, h, terms, norm);
     // Setting up a loop over vectors would take longer for so few.
     if count <= 4 {

@@ -166,3 +166,110 @@ impl<F: NdFloat> Space for Rows<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::norm::Tolerance;
+
+    /// Numbers between −2 and 2 that meet no pattern.
+    fn numbers<F: NdFloat>(seed: usize, count: usize) -> Vec<F> {
+        let number = |i: usize| cast(2.0 * ((7 * seed + i) as f64 * 0.731).sin());
+        (0..count).map(number).collect()
+    }
+
+    /// All ways to combine and to measure against one number at a time, in bits:
+    /// lengths of rows that fill chunks and that do not, few and many terms, one
+    /// step for all or one for each.
+    fn every_way_is_the_plain_one<F: NdFloat>() {
+        for (d, rows, terms) in (1..=9).flat_map(|d| {
+            let counts = [1, 2, 3, 11].into_iter();
+            counts.flat_map(move |rows| (0..=13).map(move |terms| (d, rows, terms)))
+        }) {
+            let (space, count) = (Rows::<F>::new(d), d * rows);
+            let (y, y1) = (numbers::<F>(1, count), numbers::<F>(2, count));
+            let stages: Vec<Vec<F>> = (0..terms).map(|j| numbers(3 + j, count)).collect();
+            let c = |j: usize| (j as f64 * 1.3).cos();
+            let pairs: Vec<_> = stages.iter().enumerate().map(|(j, k)| (c(j), k)).collect();
+            let own: Vec<f64> = (0..rows).map(|r| 0.1 + 0.05 * r as f64).collect();
+            for h in [&own[..1], &own] {
+                let step = |i: usize| if h.len() == 1 { h[0] } else { h[i / d] };
+                let mut found = vec![F::nan(); 2];
+                space.combine(&mut found, &y, h, &pairs);
+                let plain = |i: usize| {
+                    let sum = pairs.iter().map(|(c, k)| cast::<F>(*c) * k[i]);
+                    let sum = sum.reduce(|sum, x| sum + x);
+                    sum.map_or(y[i], |sum| y[i] + cast::<F>(step(i)) * sum)
+                };
+                let expected: Vec<F> = (0..count).map(plain).collect();
+                assert!(found == expected, "{d} {rows} {terms}");
+                for (mean, leading) in [
+                    (Mean::RootMeanSquare, None),
+                    (Mean::Largest, None),
+                    (Mean::RootMeanSquare, Some(2)),
+                ] {
+                    let tolerance = Tolerance {
+                        relative: 1e-2,
+                        absolute: 1e-3,
+                    };
+                    let norm = Norm {
+                        tolerance,
+                        mean,
+                        leading,
+                    };
+                    let of_row = |row: usize| {
+                        norm.of((row * d..(row + 1) * d).map(|i| {
+                            let error: f64 = pairs.iter().map(|(c, k)| c * wide(k[i])).sum();
+                            (step(i) * error, wide(y[i]), wide(y1[i]))
+                        }))
+                    };
+                    let expected: Vec<f64> = (0..rows).map(of_row).collect();
+                    let mut found = vec![f64::NAN; rows];
+                    space.error_norm(&mut found, (&y, &y1), h, &pairs, &norm);
+                    assert!(found == expected, "{d} {rows} {terms} {norm:?}");
+                    let whole = (&norm, Mean::RootMeanSquare);
+                    let all = space.batch_norm(&mut found, (&y, &y1), h, &pairs, whole);
+                    // A hundred squares in another order.
+                    let exact = Mean::RootMeanSquare.over(&expected);
+                    assert!((all - exact).abs() <= 1e-13 * exact, "{d} {rows} {terms}");
+                }
+            }
+        }
+    }
+
+    /// Verifies (RK.5).
+    #[test]
+    fn every_way_is_the_plain_one_in_bits() {
+        every_way_is_the_plain_one::<f64>();
+        every_way_is_the_plain_one::<f32>();
+    }
+
+    #[test]
+    fn an_infinite_result_is_seen_wherever_it_stands() {
+        for d in [1, 2, 3, 4, 8] {
+            let space = Rows::<f64>::new(d);
+            let norm = Norm {
+                tolerance: Tolerance {
+                    relative: 1.0,
+                    absolute: 1.0,
+                },
+                mean: Mean::RootMeanSquare,
+                leading: None,
+            };
+            let (y, k) = (vec![1.0; 11 * d], vec![1e-9; 11 * d]);
+            for place in 0..11 * d {
+                let mut y1 = y.clone();
+                y1[place] = f64::NEG_INFINITY;
+                let (mut rows, terms) = (vec![0.0; 11], [(1.0, &k); 6]);
+                space.error_norm(&mut rows, (&y, &y1), &[0.1], &terms, &norm);
+                let bad: Vec<usize> = (0..11).filter(|&r| !(rows[r] <= 1.0)).collect();
+                assert_eq!(bad, [place / d]);
+                let whole = (&norm, Mean::RootMeanSquare);
+                let all = space.batch_norm(&mut rows, (&y, &y1), &[0.1], &terms, whole);
+                assert!(!(all <= 1.0), "{place}");
+                assert_eq!(space.non_finite_row(&y1), Some(place / d));
+            }
+            assert_eq!(space.non_finite_row(&y), None);
+        }
+    }
+}
