@@ -48,7 +48,8 @@ pub trait Batches: Algebra {
         }
     }
 
-    /// For each row the norm of `hᵣ·Σ c·k` between two states.
+    /// For each row the norm of `hᵣ·Σ c·k` between two states, with a step for each
+    /// row or one for all.
     fn error_norms(
         _room: &mut Self::Room,
         out: &mut [f64],
@@ -62,9 +63,10 @@ pub trait Batches: Algebra {
         let terms = terms.iter().map(|(c, k)| (*c, Self::to_f64(k)));
         let terms: Vec<(f64, Vec<f64>)> = terms.collect();
         for (r, out) in out.iter_mut().enumerate() {
+            let h = if h.len() == 1 { h[0] } else { h[r] };
             *out = norm.of((r * d..(r + 1) * d).map(|i| {
                 let error: f64 = terms.iter().map(|(c, k)| c * k[i]).sum();
-                (h[r] * error, y0[i], y1[i])
+                (h * error, y0[i], y1[i])
             }));
         }
     }
@@ -202,7 +204,10 @@ mod on_device {
                 counted: norm.leading.unwrap_or(shape[1]).min(shape[1]),
             };
             let between = [y0.buffer(), y1.buffer()];
-            let steps = room.steps(device, &h[..shape[0]]);
+            let steps = match common(h) {
+                Some(h) => Steps::Common(h),
+                None => Steps::Rows(room.steps(device, h)),
+            };
             let norms = cuda::error_norms(between, shape, steps, &terms, norm);
             out.copy_from_slice(&done(norms.and_then(|norms| norms.download())));
         }

@@ -24,6 +24,7 @@ pub mod continuity;
 pub mod coupling;
 pub mod dataset;
 mod error;
+pub mod event_time;
 pub mod likelihood;
 pub mod marginal;
 pub mod metric;

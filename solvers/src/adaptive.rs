@@ -7,14 +7,18 @@ use crate::norm::{Mean, Norm, Tolerance};
 /// How the samples of a batch share their steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batch {
-    /// Each sample has its own, and its answer does not depend on the others,
-    /// in bits, if the rows of the field do not. Samples that have arrived are
-    /// put aside, and when a quarter of the active ones have, the batch is
-    /// compacted, so that the field is not evaluated for rows that need
-    /// nothing.
+    /// Each sample has its own, and its answer and its counts do not depend on
+    /// the others, in bits, if the rows of the field do not. Samples that have
+    /// arrived are put aside, and when a quarter of the active ones have, the
+    /// batch is compacted, so that the field is not evaluated for rows that need
+    /// nothing. A field that looks at the whole batch sees who is left, each at
+    /// its own time: for such a field this is not a solution of its equation.
     PerSample,
     /// All have the same: cheapest in calls of the field, but the error is a
-    /// property of the batch. The mean is taken over the samples' errors.
+    /// property of the batch. The mean is taken over the samples' errors. The
+    /// field always gets all rows in their order, as it does on a grid, until
+    /// a sample is stopped by an event; so it may look at the whole batch, and
+    /// the bits are those of one system of all coordinates.
     Shared(Mean),
 }
 

@@ -14,6 +14,8 @@
 //! ODEs I*, II.4; Söderlind, *Digital filters in adaptive time-stepping*, ACM
 //! TOMS 29 (2003) 1–26.
 
+use crate::root::inverse_roots;
+
 /// A law of steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Controller {
@@ -48,36 +50,64 @@ impl Controller {
         ..Self::I
     };
 
-    /// What to multiply the step by, after a step with this error. A NaN error
-    /// shrinks the step as far as it goes.
-    pub(crate) fn factor(&self, error: f64, estimate_order: usize, past: &History) -> f64 {
-        let accepted = error <= 1.0;
-        let ceiling = if past.rejected { 1.0 } else { self.most };
-        let [b1, b2, b3] = self.beta;
-        let exponent = if accepted {
-            b1 * logarithm(error) + b2 * past.logarithms[0] + b3 * past.logarithms[1]
-        } else {
-            error.ln()
-        };
-        let wish = self.safety * (-exponent / (estimate_order + 1) as f64).exp(); // (RK.4)
-        if wish.is_nan() {
-            return self.least;
+    /// What to multiply each step by, after steps with these errors, which are
+    /// remembered. A NaN error shrinks a step as far as it goes. In `room` there
+    /// is a number for each.
+    pub(crate) fn factors(
+        &self,
+        errors: &[f64],
+        estimate_order: usize,
+        past: &mut [History],
+        (room, out): (&mut [f64], &mut [f64]),
+    ) {
+        for (room, &error) in room.iter_mut().zip(errors) {
+            // An error of 0 says only that it is small. What is not finite is
+            // put right below.
+            *room = between(LEAST_ERROR, error, 1.0 / LEAST_ERROR);
         }
-        wish.clamp(self.least, ceiling.max(self.least))
+        inverse_roots(estimate_order + 1, room, out);
+        let judged = errors.iter().zip(&*room).zip(past);
+        for (out, ((&error, &bounded), past)) in out.iter_mut().zip(judged) {
+            let accepted = error <= 1.0;
+            if accepted && self.beta != Self::I.beta {
+                *out *= self.smoothing(bounded, past, estimate_order);
+            }
+            let most = if past.rejected { 1.0 } else { self.most };
+            let wish = between(self.least, self.safety * *out, most); // (RK.4)
+            *out = if error <= f64::MAX { wish } else { self.least };
+            past.rejected = !accepted;
+            if accepted {
+                past.errors = [bounded, past.errors[0]];
+            }
+        }
+    }
+
+    /// What other laws have beside the factor of I.
+    fn smoothing(&self, error: f64, past: &History, estimate_order: usize) -> f64 {
+        let [b1, b2, b3] = self.beta;
+        let [before, earlier] = past.errors;
+        let exponent = (b1 - 1.0) * error.ln() + b2 * before.ln() + b3 * earlier.ln();
+        (-exponent / (estimate_order + 1) as f64).exp()
     }
 }
 
-/// An error of 0 says only that it is small.
-fn logarithm(error: f64) -> f64 {
-    error.max(f64::MIN_POSITIVE).ln()
+/// Errors are counted as no smaller than this, and no larger than its inverse.
+const LEAST_ERROR: f64 = 1e-300;
+
+/// The middle one of three numbers of which the first is the least, or the
+/// first if the middle one is NaN: two instructions, where `clamp` takes more to
+/// keep a NaN.
+#[inline(always)]
+fn between(least: f64, x: f64, most: f64) -> f64 {
+    let x = if x < most { x } else { most };
+    if x > least { x } else { least }
 }
 
 /// What a sample's control remembers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct History {
-    /// The logarithms of the errors of the last two accepted steps, the latest
-    /// first.
-    logarithms: [f64; 2],
+    /// The errors of the last two accepted steps, the latest first.
+    errors: [f64; 2],
     /// Whether the last attempt was rejected.
     rejected: bool,
 }
@@ -85,17 +115,9 @@ pub(crate) struct History {
 impl History {
     /// Nothing yet: errors of 1, which no exponent changes.
     pub(crate) const NEW: Self = History {
-        logarithms: [0.0, 0.0],
+        errors: [1.0, 1.0],
         rejected: false,
     };
-
-    /// Remembers an attempt.
-    pub(crate) fn remember(&mut self, error: f64) {
-        self.rejected = !(error <= 1.0);
-        if !self.rejected {
-            self.logarithms = [logarithm(error), self.logarithms[0]];
-        }
-    }
 }
 
 #[cfg(test)]
@@ -103,18 +125,26 @@ mod tests {
     use super::*;
 
     fn after(errors: &[f64]) -> History {
-        let mut history = History::NEW;
+        let mut history = [History::NEW];
         for &e in errors {
-            history.remember(e);
+            let room = (&mut [0.0][..], &mut [0.0][..]);
+            Controller::I.factors(&[e], 4, &mut history, room);
         }
-        history
+        history[0]
+    }
+
+    /// The factor of one sample.
+    fn one(law: Controller, error: f64, past: &History) -> f64 {
+        let mut out = [f64::NAN];
+        law.factors(&[error], 4, &mut [*past], (&mut [0.0], &mut out));
+        out[0]
     }
 
     /// Verifies (RK.4).
     #[test]
     fn the_factor_follows_the_law_between_its_bounds() {
         let (new, rejected) = (after(&[]), after(&[2.0]));
-        let factor = |e, past: &History| Controller::I.factor(e, 4, past);
+        let factor = |e, past: &History| one(Controller::I, e, past);
         assert!((factor(1.0, &new) - 0.9).abs() <= 1e-15);
         assert!((factor(32.0, &new) - 0.45).abs() <= 1e-15);
         assert_eq!(factor(1e-30, &new), 10.0);
@@ -137,13 +167,26 @@ mod tests {
             0.9 * (0.125f64.powf(-b1) * 0.5f64.powf(-b2) * 0.25f64.powf(-b3)).powf(0.2)
         };
         for law in [Controller::I, Controller::PI, Controller::PID] {
-            let found = law.factor(0.125, 4, &past);
+            let found = one(law, 0.125, &past);
             assert!((found - by_hand(law.beta)).abs() <= 1e-15, "{law:?}");
             // A rejected step is corrected alike by all.
-            assert_eq!(
-                law.factor(32.0, 4, &past),
-                Controller::I.factor(32.0, 4, &past)
-            );
+            assert_eq!(one(law, 32.0, &past), one(Controller::I, 32.0, &past));
+        }
+    }
+
+    #[test]
+    fn a_sample_has_the_same_factor_among_others_and_remembers_the_same() {
+        let wild = [0.0, 1e-300, 0.3, 1.0, 1.5, f64::INFINITY, f64::NAN, 7.0];
+        let errors: Vec<f64> = (0..27).map(|i| wild[i % 8] * (1.0 + i as f64)).collect();
+        let mut past = vec![after(&[0.5, 3.0]); 27];
+        let mut factors = vec![0.0; 27];
+        let room = (&mut vec![0.0; 27][..], &mut factors[..]);
+        Controller::PID.factors(&errors, 4, &mut past, room);
+        for (i, &error) in errors.iter().enumerate() {
+            let (mut own, mut factor) = ([after(&[0.5, 3.0])], [0.0]);
+            Controller::PID.factors(&[error], 4, &mut own, (&mut [0.0], &mut factor));
+            assert_eq!((own[0], factor[0]), (past[i], factors[i]), "{error}");
+            assert_eq!(past[i].rejected, !(error <= 1.0));
         }
     }
 }

@@ -51,6 +51,32 @@ pub struct End<S> {
     pub accepted: usize,
     /// Rejected steps, summed over samples.
     pub rejected: usize,
+    /// What each sample needed. With steps of its own it is the same alone and
+    /// in any batch, so the sum of evaluations is the least that
+    /// `sample_evaluations` could have been.
+    pub counts: Vec<Counts>,
+}
+
+/// The steps of one sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Steps that were accepted.
+    pub accepted: usize,
+    /// Steps that were tried in vain.
+    pub rejected: usize,
+    /// Evaluations of the field while the sample was under way, those included
+    /// that values within its own steps asked for.
+    pub evaluations: usize,
+}
+
+impl Counts {
+    /// One more attempt.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, evaluations: usize, accepted: bool) {
+        self.evaluations += evaluations;
+        self.accepted += usize::from(accepted);
+        self.rejected += usize::from(!accepted);
+    }
 }
 
 impl<S: Clone> End<S> {
@@ -67,6 +93,27 @@ impl<S: Clone> End<S> {
             sample_evaluations: 0,
             accepted: 0,
             rejected: 0,
+            counts: vec![Counts::default(); rows],
+        }
+    }
+
+    /// Notes one more step of all rows, which all methods without steps of
+    /// their own make.
+    pub(crate) fn note_step(&mut self, evaluations: usize, to: f64) {
+        self.note_evaluations(evaluations);
+        self.times.fill(to);
+        self.accepted += self.counts.len();
+        for counts in &mut self.counts {
+            counts.accepted += 1;
+        }
+    }
+
+    /// Notes evaluations of all rows.
+    pub(crate) fn note_evaluations(&mut self, made: usize) {
+        self.evaluations += made;
+        self.sample_evaluations += made * self.counts.len();
+        for counts in &mut self.counts {
+            counts.evaluations += made;
         }
     }
 
@@ -75,7 +122,8 @@ impl<S: Clone> End<S> {
         let rows = first..first + part.times.len();
         self.times[rows.clone()].copy_from_slice(&part.times);
         self.saved_count[rows.clone()].copy_from_slice(&part.saved_count);
-        self.events[rows].clone_from_slice(&part.events);
+        self.events[rows.clone()].clone_from_slice(&part.events);
+        self.counts[rows].copy_from_slice(&part.counts);
         self.evaluations = self.evaluations.max(part.evaluations);
         self.sample_evaluations += part.sample_evaluations;
         self.accepted += part.accepted;

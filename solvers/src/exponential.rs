@@ -62,15 +62,17 @@ pub fn exponential<P: Space, F: Field<P::State>>(
     check(&places)?;
     let rows = space.rows(&x0);
     let mut end = End::at_start(&x0, nodes[0], rows);
-    let ones = vec![1.0; rows];
+    let (ones, mut times) = ([1.0], vec![0.0; rows]);
     let (mut x, mut next) = (x0.clone(), x0.clone());
     let mut values = Known {
         d: vec![x0; order as usize + 1],
-        lambda: vec![],
+        // One more than is kept, since a value comes before one goes.
+        lambda: Vec::with_capacity(order as usize + 2),
     };
     for pair in places.windows(2) {
         let (from, to) = (&pair[0], &pair[1]);
-        values.push(from, |d| expected_end.eval(&vec![from.t; rows], &x, d));
+        times.fill(from.t);
+        values.push(from, |d| expected_end.eval(&times, &x, d));
         let mut made = 1;
         let infinite = !(to.lambda - from.lambda).is_finite();
         if order == ExponentialOrder::Third && values.lambda.len() == 1 && !infinite {
@@ -78,9 +80,8 @@ pub fn exponential<P: Space, F: Field<P::State>>(
             let middle = Place::between(from, to, &path);
             step(space, (&mut next, &x), &ones, (from, &middle), &values, 1);
             let mut half = values.clone();
-            half.push(&middle, |d| {
-                expected_end.eval(&vec![middle.t; rows], &next, d);
-            });
+            times.fill(middle.t);
+            half.push(&middle, |d| expected_end.eval(&times, &next, d));
             made += 1;
             half.swap_latest();
             step(space, (&mut next, &x), &ones, (from, to), &half, 2);
@@ -88,15 +89,13 @@ pub fn exponential<P: Space, F: Field<P::State>>(
             let known = if infinite { 1 } else { values.lambda.len() };
             step(space, (&mut next, &x), &ones, (from, to), &values, known);
         }
-        end.evaluations += made;
-        end.sample_evaluations += made * rows;
         if let Some(sample) = space.non_finite_row(&next) {
+            end.note_evaluations(made);
             end.outcome = Outcome::NonFinite { t: from.t, sample };
             break;
         }
         std::mem::swap(&mut x, &mut next);
-        end.accepted += rows;
-        end.times.fill(to.t);
+        end.note_step(made, to.t);
     }
     end.state = x;
     Ok(end)

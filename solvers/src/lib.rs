@@ -25,12 +25,16 @@
 //! `t₁ − t₀`; nothing is evaluated outside of `[t₀, t₁]`, and the last time is
 //! `t₁` in bits.
 //!
+//! For plain arrays a step after the first allocates nothing, unless it is kept
+//! or looked into: by a trajectory, an adaptive adjoint, an event, times to save
+//! at.
+//!
 //! ## Reading order
 //! `fraction.rs`, `trees.rs`, `tableau.rs` (what makes a method right, checked
 //! when it is compiled), `order.rs` (the same conditions for any numbers),
 //! `methods.rs` (the data), `dense.rs`, `stability.rs`, `space.rs`, `step.rs`
-//! (the step), `norm.rs`, `control.rs`, `adaptive.rs`, `integrate.rs` (the
-//! loop), `event.rs`. Then, each for itself: `multistep.rs`, `exponential.rs`,
+//! (the step), `norm.rs`, `control.rs`, `adaptive.rs`, `tracks.rs`, `integrate.rs`
+//! (the loop), `lockstep.rs`, `within.rs`, `event.rs`, `trajectory.rs`. Then, each for itself: `multistep.rs`, `exponential.rs`,
 //! `reversible.rs`, `adjoint/`, `sde/`.
 
 mod adaptive;
@@ -45,6 +49,7 @@ mod examine;
 mod exponential;
 mod fraction;
 mod integrate;
+mod lockstep;
 mod method;
 pub mod methods;
 mod multistep;
@@ -52,6 +57,7 @@ mod norm;
 pub mod order;
 mod printed;
 mod reversible;
+mod root;
 mod rows;
 pub mod sde;
 mod solve;
@@ -60,14 +66,19 @@ pub mod stability;
 mod step;
 mod tableau;
 mod time_grid;
+mod tracks;
+mod trajectory;
 pub mod trees;
 mod tsitouras;
+mod within;
 
 pub use adaptive::{Adaptive, Batch};
-pub use adjoint::{Pull, continuous_adjoint, discrete_adjoint, forward_steps, reversible_adjoint};
+pub use adjoint::{
+    Pull, adaptive_adjoint, continuous_adjoint, discrete_adjoint, forward_steps, reversible_adjoint,
+};
 pub use control::Controller;
 pub use dense::{Dense, Smoothness};
-pub use end::{End, Outcome};
+pub use end::{Counts, End, Outcome};
 pub use error::Error;
 pub use event::{Crossing, Event, Sign, Then};
 pub use examine::{Examination, examine};
@@ -83,3 +94,4 @@ pub use solve::Solve;
 pub use space::{Field, Space};
 pub use tableau::{Estimate, Tableau};
 pub use time_grid::TimeGrid;
+pub use trajectory::Trajectory;

@@ -18,9 +18,10 @@
 use crate::end::{End, Outcome};
 use crate::error::Error;
 use crate::fraction::{Fraction, frac};
+use crate::method::Terms;
 use crate::methods::RK4;
 use crate::space::{Field, Space};
-use crate::step::{Stages, Times};
+use crate::step::{Stages, Times, weighted};
 use crate::time_grid::TimeGrid;
 
 /// A method of Adams and Bashforth.
@@ -85,42 +86,39 @@ impl AdamsBashforth {
         let (mut y, mut next) = (y0.clone(), y0.clone());
         // The latest slope first.
         let mut slopes = vec![y0; k];
-        let mut terms: Vec<f64> = self.beta.iter().map(|b| b.to_f64()).collect();
-        terms.truncate(k);
+        let beta: Vec<f64> = self.beta.iter().map(|b| b.to_f64()).collect();
+        let beta = Terms::of(&beta);
+        let mut times = vec![nodes[0]; rows];
         for (n, interval) in nodes.windows(2).enumerate() {
-            let (t, h) = (
-                vec![interval[0]; rows],
-                vec![interval[1] - interval[0]; rows],
-            );
+            let h = [interval[1] - interval[0]];
             slopes.rotate_right(1);
             let made = if n + 1 < k {
                 stages.forget();
-                let to = vec![interval[1]; rows];
-                let times = Times {
-                    t: &t,
+                let step = Times {
+                    t: &interval[..1],
                     h: &h,
-                    next: &to,
+                    next: &interval[1..],
                 };
-                let made = stages.attempt((space, field), &RK4, (times, &y));
+                let made = stages.attempt((space, field), &RK4, (step, &y));
                 std::mem::swap(&mut next, &mut stages.y);
                 slopes[0].clone_from(&stages.k[0]);
                 made
             } else {
-                field.eval(&t, &y, &mut slopes[0]);
-                let pairs: Vec<(f64, &P::State)> = terms.iter().copied().zip(&slopes).collect();
-                space.combine(&mut next, &y, &h, &pairs); // (AB.1)
+                times.fill(interval[0]);
+                field.eval(&times, &y, &mut slopes[0]);
+                weighted(&beta, &slopes, |terms| {
+                    space.combine(&mut next, &y, &h, terms); // (AB.1)
+                });
                 1
             };
-            end.evaluations += made;
-            end.sample_evaluations += made * rows;
             if let Some(sample) = space.non_finite_row(&next) {
+                end.note_evaluations(made);
                 let t = interval[0];
                 end.outcome = Outcome::NonFinite { t, sample };
                 break;
             }
             std::mem::swap(&mut y, &mut next);
-            end.accepted += rows;
-            end.times.fill(interval[1]);
+            end.note_step(made, interval[1]);
         }
         end.state = y;
         Ok(end)

@@ -41,16 +41,13 @@ impl Norm {
     /// ```
     ///
     /// or the largest of the quotients. The coordinates come as
-    /// `(error, y₀, y₁)`; a NaN among those that count gives NaN, an infinity
-    /// NaN or infinity.
+    /// `(error, y₀, y₁)`. If an error or a `y₁` among those that count is not
+    /// finite, neither is the size; `y₀` is finite, since a step begins there.
     #[must_use]
     pub fn of(&self, coordinates: impl ExactSizeIterator<Item = (f64, f64, f64)>) -> f64 {
         let count = self.counted(coordinates.len());
         let parts = coordinates.take(count).map(|c| self.part(c));
-        match self.mean {
-            Mean::RootMeanSquare => (parts.map(|q| q * q).sum::<f64>() / count as f64).sqrt(), // (RK.5)
-            Mean::Largest => parts.fold(0.0, larger),
-        }
+        self.mean.of(parts, count) // (RK.5)
     }
 
     /// How many of `dimension` coordinates count.
@@ -61,11 +58,11 @@ impl Norm {
     /// The quotient of one coordinate.
     #[inline]
     pub(crate) fn part(&self, (error, y0, y1): (f64, f64, f64)) -> f64 {
-        // A comparison drops a NaN; a NaN in y must not vanish here.
-        let poison = 0.0 * (y0 + y1);
         let (a, b) = (y0.abs(), y1.abs());
-        let size = (if a > b { a } else { b }) + poison;
-        error / (self.tolerance.absolute + self.tolerance.relative * size)
+        let size = if a > b { a } else { b };
+        // What is added is NaN where y₁ is not finite: an error over an infinite
+        // size would be 0.
+        (error + 0.0 * y1) / (self.tolerance.absolute + self.tolerance.relative * size)
     }
 }
 
@@ -82,12 +79,15 @@ pub(crate) fn larger(most: f64, x: f64) -> f64 {
 impl Mean {
     /// One number for a batch.
     pub(crate) fn over(self, norms: &[f64]) -> f64 {
+        self.of(norms.iter().copied(), norms.len())
+    }
+
+    /// One number for `count` of them.
+    #[inline(always)]
+    fn of(self, parts: impl Iterator<Item = f64>, count: usize) -> f64 {
         match self {
-            Mean::RootMeanSquare => {
-                let squares: f64 = norms.iter().map(|e| e * e).sum();
-                (squares / norms.len() as f64).sqrt()
-            }
-            Mean::Largest => norms.iter().copied().fold(0.0, larger),
+            Mean::RootMeanSquare => (parts.map(|q| q * q).sum::<f64>() / count as f64).sqrt(),
+            Mean::Largest => parts.fold(0.0, larger),
         }
     }
 }
@@ -131,8 +131,9 @@ mod tests {
             };
             for bad in [
                 (f64::NAN, 1.0, 1.0),
-                (1.0, f64::NAN, 1.0),
                 (1.0, 1.0, f64::NAN),
+                (1.0, 1.0, f64::INFINITY),
+                (1.0, 1.0, f64::NEG_INFINITY),
             ] {
                 assert!(norm.of([bad, (1.0, 1.0, 1.0)].into_iter()).is_nan());
                 assert!(norm.of([(1.0, 1.0, 1.0), bad].into_iter()).is_nan());

@@ -42,21 +42,21 @@ pub fn reversible_heun<P: Space, F: Field<P::State>>(
     let (nodes, rows) = (grid.nodes(), space.rows(&start.y));
     let mut end = End::at_start(&start, nodes[0], rows);
     let mut stepper = ReversibleStep::new(space, field, start, nodes[0]);
-    end.evaluations = 1;
+    end.note_evaluations(1);
+    let mut before = stepper.state.clone();
     for interval in nodes.windows(2) {
-        let before = stepper.state.clone();
+        before.y.clone_from(&stepper.state.y);
+        before.hat.clone_from(&stepper.state.hat);
         stepper.go(space, field, (interval[0], interval[1]));
-        end.evaluations += 1;
         if let Some(sample) = space.non_finite_row(&stepper.state.y) {
+            end.note_evaluations(1);
             let t = interval[0];
             end.outcome = Outcome::NonFinite { t, sample };
             stepper.state = before;
             break;
         }
-        end.accepted += rows;
-        end.times.fill(interval[1]);
+        end.note_step(1, interval[1]);
     }
-    end.sample_evaluations = end.evaluations * rows;
     end.state = stepper.state;
     end
 }
@@ -92,7 +92,7 @@ impl<S: Clone> ReversibleStep<S> {
         P: Space<State = S>,
         F: Field<S>,
     {
-        let (h, ones) = (t1 - t0, vec![1.0; self.times.len()]);
+        let (h, ones) = (t1 - t0, [1.0]);
         let Companions { y, hat } = &mut self.state;
         let (next, slope) = (&mut self.spare.0, &mut self.spare.1);
         // ŷ₁ = y + ((y − ŷ) + h f).

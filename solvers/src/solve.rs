@@ -5,9 +5,11 @@ use crate::end::{End, Outcome};
 use crate::error::Error;
 use crate::event::Event;
 use crate::integrate::{Run, Steps};
+use crate::lockstep::Lockstep;
 use crate::method::Method;
 use crate::space::{Field, Space};
 use crate::time_grid::TimeGrid;
+use crate::trajectory::{Keeper, Trajectory};
 use std::ops::ControlFlow;
 
 /// A problem: the space, the field, who watches, and what is to be kept.
@@ -18,6 +20,10 @@ pub struct Solve<'a, P: Space, F> {
     pub(crate) save_at: &'a [f64],
     pub(crate) event: Option<Event<'a, P::State>>,
     block: Option<usize>,
+    /// Who keeps the steps.
+    pub(crate) keeper: Option<&'a mut dyn Keeper<P::State>>,
+    /// The row of the whole batch that is the first of this block.
+    pub(crate) first: usize,
 }
 
 /// Sees each step: the times of the active samples and their states. It may
@@ -40,6 +46,8 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
             save_at: &[],
             event: None,
             block: None,
+            keeper: None,
+            first: 0,
         }
     }
 
@@ -59,6 +67,21 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
         self
     }
 
+    /// Keeps the whole solution, so that it can be asked for its value at any
+    /// time later. What was in `trajectory` is forgotten. Each step then
+    /// allocates what it keeps: a state, and as many sums of slopes as dense
+    /// output has functions.
+    #[must_use]
+    pub fn kept_in(self, trajectory: &'a mut Trajectory<P::State>) -> Self {
+        self.keeper(trajectory)
+    }
+
+    /// Hands each accepted step to `keeper`.
+    pub(crate) fn keeper(mut self, keeper: &'a mut dyn Keeper<P::State>) -> Self {
+        self.keeper = Some(keeper);
+        self
+    }
+
     /// Looks for an event.
     #[must_use]
     pub fn event(mut self, event: Event<'a, P::State>) -> Self {
@@ -70,7 +93,12 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
     /// stages of a block stay in the cache where those of the whole batch do
     /// not; measure whether that pays. The answers are the same, in bits. The
     /// field must not tell rows by their place, and an observer sees one block
-    /// after the other. Batches that share their steps are not divided.
+    /// after the other.
+    ///
+    /// A batch that shares steps chosen by its error goes through each of them
+    /// block by block, if nothing is observed, saved, kept or looked for; its
+    /// error is then the same sum in another order, so that its answer is the
+    /// same to rounding. If something is, it is not divided.
     ///
     /// # Panics
     /// If `rows` is 0.
@@ -82,7 +110,10 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
     }
 
     /// Solves with one step for each interval of the grid. A sample's answer
-    /// does not depend on the other samples of the batch.
+    /// does not depend on the other samples of the batch, in bits, if the rows
+    /// of the field do not; a field that looks at the whole batch gets all rows,
+    /// in their order, at every step, but for blocks and for samples that an
+    /// event has stopped.
     ///
     /// # Errors
     /// If the times of `save_at` are not in order within the grid.
@@ -116,8 +147,20 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
         plan.check()?;
         check_saves(self.save_at, plan.t0, plan.t1)?;
         let mut solve = self;
-        if let Batch::Shared(_) = plan.batch {
-            solve.block = None;
+        if let Batch::Shared(mean) = plan.batch {
+            let block = solve.block.take();
+            let asked = solve.observer.is_some() || solve.event.is_some();
+            let kept = solve.keeper.is_some() || !solve.save_at.is_empty();
+            let count = solve.space.rows(&y0);
+            if let Some(block) = block
+                && block < count
+                && !(asked || kept)
+            {
+                let problem = (solve.space, solve.field);
+                let how = (method, estimator);
+                let lockstep = Lockstep::new(problem, how, (plan, mean), (&y0, block));
+                return Ok(lockstep.integrate(End::at_start(&y0, plan.t0, count)));
+            }
         }
         Ok(solve.run(method, Steps::Chosen { plan, estimator }, y0))
     }
@@ -127,6 +170,9 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
     /// All of it, block by block if there are blocks.
     fn run(mut self, method: &'a Method, steps: Steps<'a>, y0: P::State) -> End<P::State> {
         let count = self.space.rows(&y0);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.begin(steps.ends().0, &y0, count);
+        }
         let block = self.block.unwrap_or(count).max(1);
         if block >= count {
             return Run::new(self, method, steps, y0).integrate();
@@ -136,7 +182,8 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
         whole.saved = vec![y0.clone(); self.save_at.len()];
         for first in (0..count).step_by(block) {
             let rows: Vec<usize> = (first..count.min(first + block)).collect();
-            let part = Run::new(self.part(), method, steps, space.take(&y0, &rows)).integrate();
+            let part =
+                Run::new(self.part(first), method, steps, space.take(&y0, &rows)).integrate();
             space.put(&mut whole.state, &rows, &part.state);
             for (all, part) in whole.saved.iter_mut().zip(&part.saved) {
                 space.put(all, &rows, part);
@@ -151,7 +198,7 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
     }
 
     /// The same problem, lent for one block.
-    fn part(&mut self) -> Solve<'_, P, F> {
+    fn part(&mut self, first: usize) -> Solve<'_, P, F> {
         Solve {
             space: self.space,
             field: self.field,
@@ -162,6 +209,11 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
             save_at: self.save_at,
             event: self.event.as_mut().map(Event::lend),
             block: None,
+            keeper: match &mut self.keeper {
+                Some(keeper) => Some(&mut **keeper),
+                None => None,
+            },
+            first,
         }
     }
 }

@@ -26,8 +26,9 @@ pub trait Space {
         terms: &[(f64, &Self::State)],
     );
 
-    /// For each row the norm of `hᵣ·Σ c·k` between the states `y₀` and `y₁`;
-    /// not below 1, or NaN, if a coordinate that counts is not finite.
+    /// For each row the norm of `hᵣ·Σ c·k` between the states `y₀` and `y₁`, with
+    /// steps as for `combine`; not below 1, or NaN, if a coordinate that counts
+    /// is not finite.
     fn error_norm(
         &self,
         out: &mut [f64],

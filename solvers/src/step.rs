@@ -21,7 +21,9 @@ pub(crate) struct Stages<S> {
     pub(crate) k: Vec<S>,
     /// The argument of the last evaluation, and then the result.
     pub(crate) y: S,
-    times: Vec<f64>,
+    /// The times of the stage at hand; or those of each stage, if batches that
+    /// are at the same time follow each other, and find them filled.
+    times: Vec<Vec<f64>>,
     /// How many of the slopes are known already.
     known: usize,
 }
@@ -31,15 +33,23 @@ impl<S: Clone> Stages<S> {
         Stages {
             k: vec![y.clone(); method.c.len()],
             y: y.clone(),
-            times: vec![0.0; rows],
+            times: vec![vec![0.0; rows]],
             known: 0,
+        }
+    }
+
+    /// For batches that follow each other at the same times.
+    pub(crate) fn for_many(method: &Method, y: &S, rows: usize) -> Self {
+        Stages {
+            times: vec![vec![0.0; rows]; method.c.len()],
+            ..Stages::new(method, y, rows)
         }
     }
 
     /// The first slope at `(t, y)`. Returns the evaluations made.
     pub(crate) fn begin<F: Field<S>>(&mut self, field: &mut F, t: f64, y: &S) -> usize {
-        self.times.fill(t);
-        field.eval(&self.times, y, &mut self.k[0]);
+        self.times[0].fill(t);
+        field.eval(&self.times[0], y, &mut self.k[0]);
         self.known = 1;
         1
     }
@@ -58,10 +68,15 @@ impl<S: Clone> Stages<S> {
     {
         let (first, rest) = self.k.split_at_mut(1);
         space.combine(&mut self.y, y, h, &[(1.0, &first[0])]);
-        for (time, h) in self.times.iter_mut().zip(h) {
-            *time = t + h;
+        let at = |time: &mut f64, h: &f64| *time = t + h;
+        match h {
+            [all] => self.times[0].iter_mut().for_each(|time| at(time, all)),
+            each => self.times[0]
+                .iter_mut()
+                .zip(each)
+                .for_each(|(time, h)| at(time, h)),
         }
-        field.eval(&self.times, &self.y, &mut rest[0]);
+        field.eval(&self.times[0], &self.y, &mut rest[0]);
         1
     }
 
@@ -125,12 +140,14 @@ impl<S: Clone> Stages<S> {
         P: Space<State = S>,
         F: Field<S>,
     {
-        node(&mut self.times, times, method.c[i]);
+        let place = i.min(self.times.len() - 1);
+        let at = &mut self.times[place];
+        node(at, times, method.c[i]);
         let (earlier, rest) = self.k.split_at_mut(i);
         weighted(&method.a[i], earlier, |terms| {
             space.combine(&mut self.y, y, times.h, terms);
         });
-        field.eval(&self.times, &self.y, &mut rest[0]); // (RK.1)
+        field.eval(at, &self.y, &mut rest[0]); // (RK.1)
     }
 
     /// The last stage becomes the first of the next step.
@@ -166,24 +183,31 @@ impl<S: Clone> Stages<S> {
             *k = space.take(k, rows);
         }
         self.y = space.take(&self.y, rows);
-        self.times.truncate(rows.len());
+        for times in &mut self.times {
+            times.truncate(rows.len());
+        }
     }
 }
 
-/// The times of a node. A node rounded past the end of the step is moved back,
+/// The times of a node. A node rounded past an end of the step is moved back,
 /// and the end itself is met in bits.
+#[inline]
 pub(crate) fn node(out: &mut [f64], times: Times<'_>, c: f64) {
     let at = |t: f64, h: f64, next: f64| {
         let inside = t + c * h;
-        let past = if h > 0.0 {
-            inside > next
-        } else {
-            inside < next
-        };
-        if past || c == 1.0 { next } else { inside }
+        let (low, high) = if t < next { (t, next) } else { (next, t) };
+        let inside = if inside < low { low } else { inside };
+        let inside = if inside > high { high } else { inside };
+        if c == 1.0 { next } else { inside }
     };
     if let (&[t], &[h], &[next]) = (times.t, times.h, times.next) {
-        return out.fill(at(t, h, next));
+        let time = at(t, h, next);
+        // Filled by this line alone while there is one time for all, so the
+        // first number stands for the others: the last stages share their node.
+        if out.first() != Some(&time) {
+            out.fill(time);
+        }
+        return;
     }
     let steps = times.t.iter().zip(times.h).zip(times.next);
     for (out, ((&t, &h), &next)) in out.iter_mut().zip(steps) {
@@ -191,8 +215,8 @@ pub(crate) fn node(out: &mut [f64], times: Times<'_>, c: f64) {
     }
 }
 
-/// `out ← y(t + θh)` by dense output, with a `θ` for each row; `scratch` and
-/// `steps` may hold anything.
+/// `out ← y(t + θh)` by dense output, with a `θ` for each row and an `h` for
+/// each or for all; `scratch` and `steps` may hold anything.
 pub(crate) fn interpolate<P: Space>(
     space: &P,
     method: &Method,
@@ -202,7 +226,9 @@ pub(crate) fn interpolate<P: Space>(
 ) {
     for (m, row) in method.dense.iter().enumerate() {
         steps.clear();
-        steps.extend(h.iter().zip(theta).map(|(h, &theta)| h * weight(m, theta)));
+        let step =
+            |(i, &theta): (usize, &f64)| h[if h.len() == 1 { 0 } else { i }] * weight(m, theta);
+        steps.extend(theta.iter().enumerate().map(step));
         weighted(row, k, |terms| {
             let before = if m == 0 { y } else { &*scratch };
             space.combine(out, before, steps, terms); // (RK.10)
@@ -217,23 +243,27 @@ pub(crate) fn interpolate<P: Space>(
 const MOST_STAGES: usize = 16;
 
 /// Calls `f` with the stages paired with their coefficients, on the stack.
+#[inline]
 pub(crate) fn weighted<S, R>(row: &Terms, k: &[S], f: impl FnOnce(&[(f64, &S)]) -> R) -> R {
-    let Some(first) = k.first() else {
-        return f(&[]);
-    };
+    let pair = |&(stage, c): &(usize, f64)| (c, &k[stage]);
     // Most rows are short, and filling room for long ones takes longer than a
     // step of a small system should.
-    match row.0.len() {
-        0..=8 => f(paired(row, k, &mut [(0.0, first); 8])),
-        _ => f(paired(row, k, &mut [(0.0, first); MOST_STAGES])),
+    match &row.0[..] {
+        [] => f(&[]),
+        [a] => f(&[pair(a)]),
+        [a, b] => f(&[pair(a), pair(b)]),
+        [a, b, c] => f(&[pair(a), pair(b), pair(c)]),
+        [a, b, c, d] => f(&[pair(a), pair(b), pair(c), pair(d)]),
+        [a, b, c, d, e] => f(&[pair(a), pair(b), pair(c), pair(d), pair(e)]),
+        [a, b, c, d, e, g] => f(&[pair(a), pair(b), pair(c), pair(d), pair(e), pair(g)]),
+        many => {
+            let mut room = [pair(&many[0]); MOST_STAGES];
+            for (room, term) in room.iter_mut().zip(many) {
+                *room = pair(term);
+            }
+            f(&room[..many.len()])
+        }
     }
-}
-
-fn paired<'a, 's, S>(row: &Terms, k: &'s [S], room: &'a mut [(f64, &'s S)]) -> &'a [(f64, &'s S)] {
-    for (term, &(stage, c)) in room.iter_mut().zip(&row.0) {
-        *term = (c, &k[stage]);
-    }
-    &room[..row.0.len()]
 }
 
 #[cfg(test)]

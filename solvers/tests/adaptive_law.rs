@@ -3,7 +3,9 @@
 //! attempts must agree exactly and states to rounding, so a wrong factor
 //! anywhere in the control is seen.
 
-use solvers::{Adaptive, End, Norm, Outcome, Rows, Solve, Space, TimeGrid, Tolerance, methods};
+use solvers::{
+    Adaptive, Counts, End, Norm, Outcome, Rows, Solve, Space, TimeGrid, Tolerance, methods,
+};
 use std::ops::ControlFlow;
 
 /// `y' = (y₂, −sin y₁ − 0.2 y₂ + 0.5 cos t)`.
@@ -124,6 +126,41 @@ fn count(end: &End<Vec<f64>>) -> Count {
     }
 }
 
+/// What one sample needed.
+fn own_count(end: &End<Vec<f64>>, row: usize) -> Count {
+    let Counts {
+        accepted,
+        rejected,
+        evaluations,
+    } = end.counts[row];
+    Count {
+        evaluations,
+        accepted,
+        rejected,
+    }
+}
+
+/// Each sample's counts are its own: those of the plain algorithm for it alone.
+#[test]
+fn a_sample_in_a_batch_is_counted_as_if_it_were_alone() {
+    let start = |i: usize| [(i as f64 * 0.37).sin() * 4.0, (i as f64 * 0.73).cos() * 3.0];
+    for (t0, t1) in [(0.0, 6.0), (2.0, -3.0)] {
+        let plan = plan(t0, t1, 1e-6, 1e-6);
+        let end = solve((0..50).flat_map(start).collect(), &plan);
+        let alone: Vec<Count> = (0..50).map(|i| naive(start(i), &plan).1).collect();
+        for (row, alone) in alone.iter().enumerate() {
+            assert_eq!(own_count(&end, row), *alone, "{row}");
+        }
+        let sum = |f: fn(&Count) -> usize| alone.iter().map(f).sum::<usize>();
+        assert_eq!(end.accepted, sum(|count| count.accepted));
+        assert_eq!(end.rejected, sum(|count| count.rejected));
+        assert!(end.rejected > 0);
+        // The work that was done is that of the samples, and what rows cost
+        // that had arrived and were not yet put aside.
+        assert!(end.sample_evaluations > sum(|count| count.evaluations));
+    }
+}
+
 fn plan(t0: f64, t1: f64, relative: f64, absolute: f64) -> Adaptive {
     let mut plan = Adaptive::new(t0, t1, 1e-6).expect("a plan");
     plan.norm.tolerance = Tolerance { relative, absolute };
@@ -160,6 +197,7 @@ fn every_decision_is_that_of_the_plain_algorithm() {
                 let place = format!("{start:?} over [{t0}, {t1}] at {relative}, {absolute}");
                 assert_eq!(end.outcome, Outcome::Done, "{place}");
                 assert_eq!(count(&end), expected, "{place}");
+                assert_eq!(own_count(&end, 0), expected, "{place}");
                 rejections += expected.rejected;
                 for (found, y) in end.state.iter().zip(y) {
                     // Sums in another order are rounded otherwise. That moves

@@ -73,6 +73,74 @@ fn a_sample_has_the_same_bits_alone_and_among_4096_by_any_number_of_threads() {
     }
 }
 
+/// Every sample is drawn to the mean of all, which is summed in the order of the
+/// rows by any number of threads: a field whose rows are not independent.
+fn flock(t: &[f64], y: &Points, dy: &mut Points) {
+    let mean = |i: usize| y.iter().skip(i).step_by(2).sum::<f64>() / t.len() as f64;
+    let mean = [mean(0), mean(1)];
+    let rows = y.par_chunks_exact(2).zip(dy.par_chunks_exact_mut(2));
+    rows.zip(t).for_each(|((y, dy), &t)| {
+        slope(t, y, dy);
+        for i in 0..2 {
+            dy[i] += 0.5 * (mean[i] - y[i]);
+        }
+    });
+}
+
+/// What is promised of a field that looks at the whole batch: on a grid and with
+/// common steps it always gets all rows, in their order. So the answer is that
+/// of one system of all coordinates, in bits, by any number of threads.
+#[test]
+fn a_field_of_the_whole_batch_always_gets_all_of_it() {
+    const ALL: usize = 150;
+    let grid = TimeGrid::uniform(0.0, 3.0, 12).expect("a grid");
+    let plan = |batch: Batch| Adaptive {
+        batch,
+        ..Adaptive::new(0.0, 3.0, 1e-6).expect("a plan")
+    };
+    let together = |space: &Rows<f64>, plan: Option<&Adaptive>| {
+        let mut field = |t: &[f64], y: &Points, dy: &mut Points| {
+            // As one system, the samples share a time.
+            let times = vec![t[0]; ALL];
+            assert!(y.len() == 2 * ALL && t.iter().all(|s| *s == t[0]));
+            flock(&times, y, dy);
+        };
+        let solve = Solve::new(space, &mut field);
+        let end = match plan {
+            None => solve.fixed(&methods::DOP853, starts(ALL), &grid),
+            Some(plan) => solve.adaptive(&methods::DORMAND_PRINCE, starts(ALL), plan),
+        };
+        let end = end.expect("a valid problem");
+        assert_eq!(end.outcome, Outcome::Done);
+        end.state
+    };
+    let one = Rows::<f64>::new(2 * ALL);
+    let shared = plan(Batch::Shared(Mean::RootMeanSquare));
+    for plan in [None, Some(&shared)] {
+        let whole = on_threads(1, || together(&PAIRS, plan));
+        for threads in [2, 3] {
+            assert!(whole == on_threads(threads, || together(&PAIRS, plan)));
+        }
+        assert!(whole == together(&one, plan), "as one system");
+    }
+    // With steps of their own samples are put aside as they arrive, and the
+    // field sees who is left: another problem, and so another answer. Samples
+    // are at different times besides.
+    let mut fewest = ALL;
+    let mut field = |t: &[f64], y: &Points, dy: &mut Points| {
+        fewest = fewest.min(t.len());
+        flock(t, y, dy);
+    };
+    let own = plan(Batch::PerSample);
+    let solve = Solve::new(&PAIRS, &mut field);
+    let end = solve.adaptive(&methods::DORMAND_PRINCE, starts(ALL), &own);
+    let end = end.expect("a valid problem").state;
+    let whole = together(&PAIRS, Some(&shared));
+    let pairs = end.iter().zip(&whole);
+    let far = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(fewest < ALL && far > 1e-3, "{fewest} {far}");
+}
+
 #[test]
 fn common_steps_are_those_of_the_mean_over_samples() {
     for mean in [Mean::RootMeanSquare, Mean::Largest] {
@@ -231,4 +299,120 @@ fn blocks_change_no_answer() {
         .expect("a valid problem");
     assert_eq!(end.outcome, Outcome::NonFinite { t: 0.0, sample: 17 });
     assert_eq!((end.times[0], end.times[29]), (3.0, 0.0));
+}
+
+/// A batch with common steps, in blocks or as a whole.
+fn in_step(
+    mut field: impl FnMut(&[f64], &Points, &mut Points),
+    method: &Method,
+    plan: &Adaptive,
+    block: usize,
+) -> End<Points> {
+    let solve = Solve::new(&PAIRS, &mut field).in_blocks(block);
+    let end = solve.adaptive(method, starts(100), plan);
+    end.expect("a valid problem")
+}
+
+/// Blocks share each step: the largest error is the same in bits, and so is
+/// everything; a root mean square is summed in another order.
+#[test]
+fn blocks_with_common_steps_make_the_steps_of_the_whole() {
+    for (t0, t1) in [(0.0, 3.0), (2.0, -1.0)] {
+        for first_step in [None, Some(2.5)] {
+            for method in methods::ALL.iter().filter(|m| m.estimator.is_some()) {
+                for mean in [Mean::Largest, Mean::RootMeanSquare] {
+                    let mut plan = Adaptive::new(t0, t1, 1e-6).expect("a plan");
+                    (plan.batch, plan.first_step) = (Batch::Shared(mean), first_step);
+                    let whole = in_step(pendulum, method, &plan, 100);
+                    assert_eq!(whole.outcome, Outcome::Done);
+                    for block in [7, 64] {
+                        let mut most = 0;
+                        let field = |t: &[f64], y: &Points, dy: &mut Points| {
+                            most = most.max(t.len());
+                            pendulum(t, y, dy);
+                        };
+                        let parts = in_step(field, method, &plan, block);
+                        let place = format!("{} {mean:?} {block}", method.name);
+                        assert_eq!(most, block, "{place}");
+                        assert_eq!(parts.outcome, whole.outcome, "{place}");
+                        assert_eq!(parts.times, whole.times, "{place}");
+                        assert_eq!(parts.counts, whole.counts, "{place}");
+                        assert_eq!(parts.evaluations, whole.evaluations, "{place}");
+                        assert_eq!(parts.sample_evaluations, whole.sample_evaluations);
+                        assert_eq!(parts.accepted, whole.accepted, "{place}");
+                        assert_eq!(parts.rejected, whole.rejected, "{place}");
+                        assert!(first_step.is_none() || whole.rejected > 0, "{place}");
+                        if mean == Mean::Largest {
+                            assert_eq!(parts.state, whole.state, "{place}");
+                        }
+                        for (a, b) in parts.state.iter().zip(&whole.state) {
+                            // Steps that differ by roundings, and errors of the
+                            // size of the tolerance that differ with them.
+                            assert!((a - b).abs() <= 1e-12, "{place}: {a} {b}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_with_common_steps_end_as_the_whole_does() {
+    let mut plan = Adaptive::new(0.0, 3.0, 1e-6).expect("a plan");
+    plan.batch = Batch::Shared(Mean::Largest);
+    let method = &methods::DORMAND_PRINCE;
+    let both = |field: fn(&[f64], &Points, &mut Points), plan: &Adaptive| {
+        let [whole, parts] = [100, 8].map(|block| in_step(field, method, plan, block));
+        assert_eq!(whole.outcome, parts.outcome);
+        assert_eq!((whole.state, whole.counts), (parts.state, parts.counts));
+        assert_eq!(whole.times, parts.times);
+        parts.outcome
+    };
+    plan.max_steps = 4;
+    assert_eq!(both(pendulum, &plan), Outcome::MaxSteps);
+    plan.max_steps = 10_000;
+    // One sample's field breaks down at a time that no step can pass.
+    let broken = |t: &[f64], y: &Points, dy: &mut Points| {
+        pendulum(t, y, dy);
+        for ((y, dy), t) in y.chunks_exact(2).zip(dy.chunks_exact_mut(2)).zip(t) {
+            // Some come close to 0.3 sooner or later.
+            let its = (y[0] - 0.3).abs() < 0.02;
+            dy[0] = if *t > 1.0 && its { f64::NAN } else { dy[0] };
+        }
+    };
+    match both(broken, &plan) {
+        Outcome::NonFinite { t, .. } => assert!(t >= 1.0 - 1e-9, "{t}"),
+        other => panic!("{other:?}"),
+    }
+    // A start that is none.
+    let mut y0 = starts(20);
+    y0[2 * 13] = f64::INFINITY;
+    let mut field = pendulum;
+    let solve = Solve::new(&PAIRS, &mut field).in_blocks(8);
+    let end = solve.adaptive(method, y0, &plan).expect("valid");
+    assert_eq!(end.outcome, Outcome::NonFinite { t: 0.0, sample: 13 });
+    assert_eq!(end.evaluations, 0);
+    // `y' = y²` explodes at 1 for the sample that begins at 1.
+    let line = Rows::<f64>::new(1);
+    let mut square = |_: &[f64], y: &Points, dy: &mut Points| {
+        dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = y * y);
+    };
+    let solve = Solve::new(&line, &mut square).in_blocks(2);
+    let end = solve.adaptive(method, vec![0.1, 0.2, 0.1, 0.0, 1.0], &plan);
+    let end = end.expect("valid");
+    assert!(
+        matches!(end.outcome, Outcome::StepUnderflow { .. }),
+        "{:?}",
+        end.outcome
+    );
+    assert!(end.state.iter().all(|y| y.is_finite()));
+    // What is asked for within steps is answered as without blocks.
+    let times = [0.5, 1.75];
+    let [whole, parts] = [100, 8].map(|block| {
+        let solve = Solve::new(&PAIRS, &mut field).save_at(&times);
+        let end = solve.in_blocks(block).adaptive(method, starts(100), &plan);
+        end.expect("valid")
+    });
+    assert_eq!((whole.saved, whole.state), (parts.saved, parts.state));
 }

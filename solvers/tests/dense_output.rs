@@ -149,6 +149,13 @@ fn samples_with_their_own_steps_are_saved_at_common_times() {
                 for (one, all) in alone.saved.iter().zip(&saved.saved) {
                     assert_eq!(one[..], all[2 * i..2 * i + 2], "{} {i}", method.name);
                 }
+                // And the same counts, stages for the values included.
+                assert_eq!(alone.counts[0], saved.counts[i], "{} {i}", method.name);
+                assert_eq!(alone.evaluations, alone.counts[0].evaluations);
+                let extra = method.c.len() - method.stages();
+                let without = saved.counts[i].evaluations - plain.counts[i].evaluations;
+                let steps = plain.counts[i].accepted;
+                assert!(without <= extra * steps && (extra == 0 || without > 0));
             }
         }
     }

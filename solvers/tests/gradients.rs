@@ -5,19 +5,20 @@
 
 use serde_json::Value;
 use solvers::{
-    Companions, Method, Rows, Solve, TimeGrid, continuous_adjoint, discrete_adjoint, forward_steps,
-    methods, reversible_adjoint, reversible_heun,
+    Adaptive, Batch, Companions, Mean, Method, Outcome, Rows, Solve, TimeGrid, adaptive_adjoint,
+    continuous_adjoint, discrete_adjoint, forward_steps, methods, reversible_adjoint,
+    reversible_heun,
 };
 
-type Batch = Vec<f64>;
+type Points = Vec<f64>;
 
 const PAIRS: Rows<f64> = Rows::new(2);
 const DAMPING: f64 = 0.2;
 const DRIVE: f64 = 0.5;
 
 /// A damped and driven pendulum, with parameters.
-fn field([damping, drive]: [f64; 2]) -> impl FnMut(&[f64], &Batch, &mut Batch) {
-    move |t: &[f64], y: &Batch, dy: &mut Batch| {
+fn field([damping, drive]: [f64; 2]) -> impl FnMut(&[f64], &Points, &mut Points) {
+    move |t: &[f64], y: &Points, dy: &mut Points| {
         (dy[0], dy[1]) = (y[1], -y[0].sin() - damping * y[1] + drive * t[0].cos());
     }
 }
@@ -26,8 +27,8 @@ fn field([damping, drive]: [f64; 2]) -> impl FnMut(&[f64], &Batch, &mut Batch) {
 fn pull<'a>(
     [damping, _]: [f64; 2],
     bar: &'a mut [f64; 2],
-) -> impl FnMut(&[f64], &Batch, &Batch, f64, &mut Batch) + 'a {
-    move |t: &[f64], y: &Batch, y_bar: &Batch, weight: f64, out: &mut Batch| {
+) -> impl FnMut(&[f64], &Points, &Points, f64, &mut Points) + 'a {
+    move |t: &[f64], y: &Points, y_bar: &Points, weight: f64, out: &mut Points| {
         out[0] = -y[0].cos() * y_bar[1];
         out[1] = y_bar[0] - damping * y_bar[1];
         bar[0] -= weight * y[1] * y_bar[1];
@@ -53,7 +54,7 @@ fn grid(steps: usize) -> TimeGrid {
     TimeGrid::uniform(0.0, 10.0, steps).expect("a grid")
 }
 
-fn march(method: &Method, y0: [f64; 2], parameters: [f64; 2], steps: usize) -> Batch {
+fn march(method: &Method, y0: [f64; 2], parameters: [f64; 2], steps: usize) -> Points {
     let mut field = field(parameters);
     let grid = grid(steps);
     let solve = Solve::new(&PAIRS, &mut field);
@@ -94,7 +95,7 @@ fn continuous(method: &Method, steps: usize) -> Gradient {
     Gradient([y[0], y[1], bar[0], bar[1]])
 }
 
-fn reversible(steps: usize) -> (Gradient, Batch) {
+fn reversible(steps: usize) -> (Gradient, Points) {
     let parameters = [DAMPING, DRIVE];
     let (mut field, mut bar) = (field(parameters), [0.0; 2]);
     let start = Companions::at(START.to_vec());
@@ -110,7 +111,7 @@ fn reversible(steps: usize) -> (Gradient, Batch) {
 }
 
 /// Differences of a function of start and parameters, extrapolated to order 6.
-fn differences(f: impl Fn([f64; 2], [f64; 2]) -> Batch) -> Gradient {
+fn differences(f: impl Fn([f64; 2], [f64; 2]) -> Points) -> Gradient {
     let value = |x: [f64; 4]| {
         let y = f([x[0], x[1]], [x[2], x[3]]);
         BAR[0] * y[0] + BAR[1] * y[1]
@@ -224,6 +225,138 @@ fn gradients_converge_to_those_of_the_flow_with_the_order_of_the_method() {
     }
 }
 
+/// The gradient by steps chosen on the way back, from the exact end; how many
+/// were accepted and how many rejected.
+fn chosen(method: &Method, plan: &Adaptive, end: [f64; 2]) -> (Gradient, [usize; 2]) {
+    let parameters = [DAMPING, DRIVE];
+    let (mut field, mut bar) = (field(parameters), [0.0; 2]);
+    let found = adaptive_adjoint(
+        &PAIRS,
+        (&mut field, &mut pull(parameters, &mut bar)),
+        method,
+        (&end.to_vec(), &BAR.to_vec()),
+        plan,
+    );
+    let found = found.expect("a valid plan");
+    assert_eq!(found.outcome, Outcome::Done);
+    for (start, exact) in found.start.iter().zip(START) {
+        // A hundred steps of the tolerance, which grow by no more than 100 on
+        // the way back: e^(0.2·10) is 7.4.
+        let bound = 1e4 * plan.norm.tolerance.absolute;
+        assert!((start - exact).abs() <= bound, "{start} of {exact}");
+    }
+    let counts = found.counts[0];
+    assert_eq!(found.evaluations, counts.evaluations);
+    // A pull with each evaluation, and ⌈p/2⌉ for each accepted step.
+    let places = method.order.div_ceil(2);
+    assert_eq!(found.pulls, counts.evaluations + places * counts.accepted);
+    let y = &found.start_bar;
+    let gradient = Gradient([y[0], y[1], bar[0], bar[1]]);
+    (gradient, [counts.accepted, counts.rejected])
+}
+
+/// The flow's end, to 17 digits.
+fn exact_end() -> [f64; 2] {
+    let grid = TimeGrid::uniform(0.0, 10.0, 400).expect("a grid");
+    let mut field = field([DAMPING, DRIVE]);
+    let solve = Solve::new(&PAIRS, &mut field);
+    let end = solve.fixed(&methods::DOP853, START.to_vec(), &grid);
+    let end = end.expect("valid").state;
+    [end[0], end[1]]
+}
+
+/// With the tolerance the error of the gradient falls in proportion, parameters
+/// included, and rejected steps leave nothing in them.
+///
+/// Verifies (AJ.3), (AJ.5).
+#[test]
+fn chosen_steps_bring_the_gradient_of_the_flow_to_the_tolerance() {
+    let (exact, end) = (flow(), exact_end());
+    for method in methods::ALL.iter().filter(|m| m.estimator.is_some()) {
+        let mut plan = Adaptive::new(0.0, 10.0, 1e-4).expect("a plan");
+        let mut error = |tolerance: f64| {
+            plan.norm.tolerance.relative = tolerance;
+            plan.norm.tolerance.absolute = tolerance;
+            // A first step that is far too long is rejected.
+            plan.first_step = Some(10.0);
+            let (found, [accepted, rejected]) = chosen(method, &plan, end);
+            assert!(rejected > 0 && accepted > 5, "{}", method.name);
+            // Between parts, each part is as good as the others.
+            let parts = found.0.iter().zip(exact.0);
+            parts.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+        };
+        // The tolerance goes as hᵖ, since estimates vanish to order p − 1, and
+        // so does the error of the result, which is of order p: the slope is 1,
+        // but for steps at the largest and for the spread of errors below 1.
+        let (coarse, fine) = (error(1e-5), error(1e-8));
+        let slope = (coarse / fine).log10() / 3.0;
+        println!("{}: {coarse:.1e}, {fine:.1e}, {slope:.3}", method.name);
+        assert!((slope - 1.0).abs() <= 0.2, "{}: {slope}", method.name);
+        assert!(fine <= 1e-5, "{}: {fine:e}", method.name);
+    }
+}
+
+/// Each sample goes back in its own steps, to the same bits as alone, and the
+/// gradients of parameters are those of the samples, added.
+#[test]
+fn samples_go_back_in_steps_of_their_own() {
+    let parameters = [DAMPING, DRIVE];
+    let ends: Points = (0..7)
+        .flat_map(|i| [f64::from(i) * 0.4 - 1.0, 1.0 - f64::from(i) * 0.3])
+        .collect();
+    let bars: Points = (0..14).map(|i| 1.0 - 0.2 * f64::from(i)).collect();
+    let mut field = |t: &[f64], y: &Points, dy: &mut Points| {
+        for ((y, dy), t) in y.chunks_exact(2).zip(dy.chunks_exact_mut(2)).zip(t) {
+            dy[0] = y[1];
+            dy[1] = -y[0].sin() - DAMPING * y[1] + DRIVE * t.cos();
+        }
+    };
+    let mut back = |rows: std::ops::Range<usize>, batch: Batch| {
+        let mut plan = Adaptive::new(0.0, 3.0, 1e-7).expect("a plan");
+        plan.batch = batch;
+        let mut sum = [0.0; 2];
+        let mut pulls = |t: &[f64], y: &Points, bar: &Points, weight: f64, out: &mut Points| {
+            for (row, &t) in t.iter().enumerate() {
+                let pair = 2 * row..2 * row + 2;
+                let mut own = vec![0.0; 2];
+                let mut one = pull(parameters, &mut sum);
+                let (y, bar) = (y[pair.clone()].to_vec(), bar[pair.clone()].to_vec());
+                one(&[t], &y, &bar, weight, &mut own);
+                out[pair].copy_from_slice(&own);
+            }
+        };
+        let numbers = 2 * rows.start..2 * rows.end;
+        let (end, bar) = (ends[numbers.clone()].to_vec(), bars[numbers].to_vec());
+        let problem = (&mut field, &mut pulls);
+        let method = &methods::TSITOURAS;
+        let found = adaptive_adjoint(&PAIRS, problem, method, (&end, &bar), &plan);
+        let found = found.expect("a valid plan");
+        assert_eq!(found.outcome, Outcome::Done);
+        (found.start, found.start_bar, found.counts, sum)
+    };
+    let (start, bar, counts, sum) = back(0..7, Batch::PerSample);
+    let mut added = [0.0; 2];
+    for i in 0..7 {
+        let alone = back(i..i + 1, Batch::PerSample);
+        assert_eq!(alone.0, start[2 * i..2 * i + 2]);
+        assert_eq!(alone.1, bar[2 * i..2 * i + 2]);
+        assert_eq!(alone.2, counts[i..=i]);
+        added = [added[0] + alone.3[0], added[1] + alone.3[1]];
+    }
+    let shared = back(0..7, Batch::Shared(Mean::Largest));
+    for i in 0..2 {
+        // Some hundred numbers below 10, added in another order.
+        assert!((sum[i] - added[i]).abs() <= 1e-12, "{sum:?} {added:?}");
+        // A hundred steps of 1e-7 each way.
+        assert!(
+            (sum[i] - shared.3[i]).abs() <= 2e-5,
+            "{sum:?} {:?}",
+            shared.3
+        );
+    }
+    assert!(counts.iter().any(|count| *count != counts[0]));
+}
+
 /// Verifies (AJ.4), (RV.1).
 #[test]
 fn reversible_steps_are_taken_back_and_their_gradient_is_that_of_the_steps() {
@@ -262,7 +395,7 @@ fn probability_is_conserved() {
     let number = |v: &Value| v.as_str().expect("text").parse::<f64>().expect("a number");
     let space = Rows::<f64>::new(3);
     for (name, field) in [
-        ("lotka_volterra", lotka_volterra as fn(&Batch, &mut Batch)),
+        ("lotka_volterra", lotka_volterra as fn(&Points, &mut Points)),
         ("brusselator", brusselator),
     ] {
         let flow = &references["flows"][name];
@@ -272,7 +405,7 @@ fn probability_is_conserved() {
                 .or_else(|| flow[key].as_str()?.parse().ok())
         };
         let (t0, t1) = (time("t0").expect("a time"), time("t1").expect("a time"));
-        let mut y0: Batch = (0..2).map(|i| number(&flow["y0"][i])).collect();
+        let mut y0: Points = (0..2).map(|i| number(&flow["y0"][i])).collect();
         y0.push(0.0);
         let jacobian = |i: usize, j: usize| number(&flow["flow_jacobian"][i][j]);
         let determinant = jacobian(0, 0) * jacobian(1, 1) - jacobian(0, 1) * jacobian(1, 0);
@@ -280,7 +413,7 @@ fn probability_is_conserved() {
         assert!((determinant.abs().ln() - exact).abs() <= 1e-9);
         let error = |n: usize| {
             let grid = TimeGrid::uniform(t0, t1, n).expect("a grid");
-            let mut field = |_: &[f64], y: &Batch, dy: &mut Batch| field(y, dy);
+            let mut field = |_: &[f64], y: &Points, dy: &mut Points| field(y, dy);
             let solve = Solve::new(&space, &mut field);
             let end = solve
                 .fixed(&methods::RK4, y0.clone(), &grid)
@@ -294,12 +427,12 @@ fn probability_is_conserved() {
 }
 
 /// With the divergence as a third coordinate.
-fn lotka_volterra(y: &Batch, dy: &mut Batch) {
+fn lotka_volterra(y: &Points, dy: &mut Points) {
     (dy[0], dy[1]) = (y[0] * (1.5 - y[1]), y[1] * (y[0] - 3.0));
     dy[2] = 1.5 - y[1] + y[0] - 3.0;
 }
 
-fn brusselator(y: &Batch, dy: &mut Batch) {
+fn brusselator(y: &Points, dy: &mut Points) {
     let square = y[0] * y[0] * y[1];
     (dy[0], dy[1]) = (1.0 + square - 4.0 * y[0], 3.0 * y[0] - square);
     dy[2] = 2.0 * y[0] * y[1] - 4.0 - y[0] * y[0];

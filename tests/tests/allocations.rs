@@ -1,9 +1,15 @@
-//! A solver's step allocates nothing: counted, not believed.
+//! A solver's step allocates nothing: counted, not believed. Where no observer
+//! can look between steps, twice as many of them allocate no more.
 //!
 //! This test is a program of its own, since it replaces the allocator.
 
 use flowgrad_tests::counting::{self, Counting};
-use solvers::{Adaptive, Rows, Solve, TimeGrid, methods};
+use solvers::sde::{Brownian, Scheme, solve_sde};
+use solvers::{
+    AB2, AB3, AB4, Adaptive, Batch as Steps, Companions, ExponentialOrder, Mean, Rows, Solve,
+    TimeGrid, continuous_adjoint, discrete_adjoint, exponential, methods, reversible_adjoint,
+    reversible_heun,
+};
 use std::ops::ControlFlow;
 
 #[global_allocator]
@@ -40,7 +46,6 @@ fn growth(from_end: usize, mut looks: impl FnMut() -> Vec<usize>) -> usize {
     (0..3).map(|_| one(looks())).min().unwrap_or(usize::MAX)
 }
 
-// One test, so that no other test allocates meanwhile.
 #[test]
 fn steps_after_the_first_allocate_nothing() {
     let space = Rows::<f64>::new(2);
@@ -72,6 +77,18 @@ fn steps_after_the_first_allocate_nothing() {
             })
         });
         assert_eq!(found, 0, "{} adaptive", method.name);
+        for mean in [Mean::RootMeanSquare, Mean::Largest] {
+            let mut plan = plan;
+            plan.batch = Steps::Shared(mean);
+            let found = growth(1, || {
+                counts(|observer| {
+                    let solve = Solve::new(&space, &mut field).observed(observer);
+                    let end = solve.adaptive(method, y0(), &plan);
+                    end.expect("a valid problem");
+                })
+            });
+            assert_eq!(found, 0, "{} shared, {mean:?}", method.name);
+        }
     }
     // The wrong twin, a field that allocates, is seen.
     let mut wasteful = |t: &[f64], y: &Batch, dy: &mut Batch| {
@@ -87,4 +104,127 @@ fn steps_after_the_first_allocate_nothing() {
         })
     });
     assert_eq!(found, 49);
+}
+
+const PAIRS: Rows<f64> = Rows::new(2);
+
+/// What the solver allocates on a grid of this many steps. The grid itself is
+/// made beforehand. The least of three runs, as in `growth`.
+fn allocations(steps: usize, mut solve: impl FnMut(&TimeGrid)) -> usize {
+    let grid = TimeGrid::uniform(0.0, 1.0, steps).expect("a grid");
+    let mut one = || {
+        let before = counting::counts().allocations;
+        solve(&grid);
+        counting::counts().allocations - before
+    };
+    (0..3).map(|_| one()).min().unwrap_or(usize::MAX)
+}
+
+/// `(∂f/∂y)ᵀ ȳ` of the oscillators.
+fn pull(_: &[f64], _: &Batch, bar: &Batch, _: f64, out: &mut Batch) {
+    for (bar, out) in bar.chunks_exact(2).zip(out.chunks_exact_mut(2)) {
+        (out[0], out[1]) = (-bar[1], bar[0]);
+    }
+}
+
+/// A solver on a grid.
+type Solver<'a> = (&'a str, &'a mut dyn FnMut(&TimeGrid));
+
+#[test]
+fn twice_the_steps_of_any_solver_allocate_no_more() {
+    let start = vec![1.0; 2 * 50];
+    let y0 = || start.clone();
+    let mut adams = [AB2, AB3, AB4].map(|method| {
+        move |grid: &TimeGrid| {
+            let end = method.solve(&PAIRS, &mut { oscillators }, vec![1.0; 100], grid);
+            end.expect("a uniform grid");
+        }
+    });
+    let motion = Brownian {
+        seed: 3,
+        t0: 0.0,
+        t1: 1.0,
+        dimension: 2,
+    };
+    let mut noise = |_: f64, y: &Batch, dw: &Batch, out: &mut Batch| {
+        for ((out, y), dw) in out.iter_mut().zip(y).zip(dw) {
+            *out = 0.1 * y * dw;
+        }
+    };
+    let mut correction = |_: f64, y: &Batch, dw: &Batch, h: f64, out: &mut Batch| {
+        for ((out, y), dw) in out.iter_mut().zip(y).zip(dw) {
+            *out = 0.005 * y * (dw * dw - h);
+        }
+    };
+    let mut stochastic = |grid: &TimeGrid| {
+        for kind in 0..3 {
+            let scheme = match kind {
+                0 => Scheme::EulerMaruyama,
+                1 => Scheme::Heun,
+                _ => Scheme::Milstein(&mut correction),
+            };
+            solve_sde(
+                &PAIRS,
+                (&mut { oscillators }, &mut noise),
+                scheme,
+                &motion,
+                y0(),
+                grid,
+            );
+        }
+    };
+    let mut along_a_path = |grid: &TimeGrid| {
+        use ExponentialOrder::{First, Second, Third};
+        for order in [First, Second, Third] {
+            let path = |t: f64| (t, 1.0 - t);
+            let mut expected_end = oscillators;
+            let end = exponential(&PAIRS, path, &mut expected_end, order, y0(), grid);
+            end.expect("a path from noise to data");
+        }
+    };
+    let mut reversible = |grid: &TimeGrid| {
+        let start = Companions::at(y0());
+        let end = reversible_heun(&PAIRS, &mut { oscillators }, start, grid).state;
+        reversible_adjoint(
+            &PAIRS,
+            (&mut { oscillators }, &mut pull),
+            (end, &y0()),
+            grid,
+        );
+    };
+    let mut continuous = |grid: &TimeGrid| {
+        let problem = (&mut { oscillators }, &mut pull);
+        let method = &methods::DORMAND_PRINCE;
+        continuous_adjoint(&PAIRS, problem, method, (&y0(), &y0()), grid);
+    };
+    // The states that are kept are allocated, but once for each place.
+    let mut discrete = |grid: &TimeGrid| {
+        for places in [0, 1, 5] {
+            let problem = (&mut { oscillators }, &mut pull);
+            let method = &methods::DOP853;
+            discrete_adjoint(&PAIRS, problem, method, &y0(), grid, &y0(), places);
+        }
+    };
+    let [ab2, ab3, ab4] = &mut adams;
+    let solvers: [Solver<'_>; 8] = [
+        ("AB2", ab2),
+        ("AB3", ab3),
+        ("AB4", ab4),
+        ("stochastic schemes", &mut stochastic),
+        ("exponential steps", &mut along_a_path),
+        ("reversible Heun and its adjoint", &mut reversible),
+        ("continuous adjoint", &mut continuous),
+        ("discrete adjoint", &mut discrete),
+    ];
+    for (name, solver) in solvers {
+        let (once, twice) = (allocations(40, &mut *solver), allocations(80, solver));
+        assert_eq!(once, twice, "{name}");
+    }
+    // The wrong twin, a field that allocates, is seen.
+    let mut wasteful = |t: &[f64], y: &Batch, dy: &mut Batch| oscillators(t, &y.clone(), dy);
+    let mut twin = |grid: &TimeGrid| {
+        AB2.solve(&PAIRS, &mut wasteful, y0(), grid).expect("valid");
+    };
+    let (once, twice) = (allocations(40, &mut twin), allocations(80, &mut twin));
+    assert_eq!(twice - once, 40);
 }

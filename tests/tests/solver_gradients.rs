@@ -7,8 +7,8 @@ use autograd::{Algebra, Cpu, Dual, Tensor, Var, jvp, value_and_grad, vjp};
 use fm::batches::Batches;
 use fm::sampler::TensorSpace;
 use solvers::{
-    Adaptive, Companions, Method, Outcome, Solve, TimeGrid, discrete_adjoint, methods,
-    reversible_adjoint, reversible_heun,
+    Adaptive, Companions, Method, Outcome, Solve, TimeGrid, adaptive_adjoint, discrete_adjoint,
+    methods, reversible_adjoint, reversible_heun,
 };
 use std::ops::ControlFlow;
 
@@ -130,6 +130,53 @@ fn the_reversible_adjoint_is_the_tapes() {
     };
     assert!(near(&found.start_bar, &y_bar) && near(&own, &w_bar));
     assert!(near(&found.start.y, &start()) && near(&found.start.hat, &start()));
+}
+
+/// An adjoint that chooses its own steps on the way back, with a tape's pull:
+/// the derivative of the flow, and so that of any solve as careful.
+#[test]
+fn an_adaptive_adjoint_by_a_tapes_pull_is_the_derivative_of_the_flow() {
+    let both = (start(), matrix());
+    let plan = Adaptive::new(0.1, 1.3, 1e-11).expect("a plan");
+    let (_, (y_bar, w_bar)) = value_and_grad(
+        |(y, w): &(Taped, Taped)| {
+            let space = TensorSpace::new();
+            let mut taped = |t: &[f64], y: &Tensor<_>, dy: &mut Tensor<_>| {
+                let own: Vec<Tensor<_>> = (0..t.len())
+                    .map(|i| field(&t[i..], &y.slice(0, i, 1), w))
+                    .collect();
+                *dy = Tensor::concat(&own.iter().collect::<Vec<_>>(), 0);
+            };
+            let solve = Solve::new(&space, &mut taped);
+            let end = solve.adaptive(&methods::DOP853, y.clone(), &plan);
+            paired(&end.expect("a valid problem").state)
+        },
+        &both,
+    );
+    let (space, w) = (TensorSpace::<Cpu<f64>>::new(), matrix());
+    let clock = |t: &[f64]| Plain::new(&[t.len(), 1], t.iter().map(|t| t.cos()).collect());
+    let mut plain = |t: &[f64], y: &Plain, dy: &mut Plain| *dy = y.matmul(&w).tanh() + clock(t);
+    let end = Solve::new(&space, &mut plain).adaptive(&methods::DOP853, start(), &plan);
+    let end = end.expect("a valid problem").state;
+    // The pull does not depend on the time.
+    let mut own = Plain::new(&[2, 2], vec![0.0; 4]);
+    let found = adaptive_adjoint(
+        &space,
+        (&mut plain, &mut pull(&w, &mut own)),
+        &methods::DOP853,
+        (&end, &bar()),
+        &plan,
+    );
+    let found = found.expect("a valid plan");
+    assert_eq!(found.outcome, Outcome::Done);
+    let far = |a: &Plain, b: &Plain| {
+        let pairs = a.to_vec().into_iter().zip(b.to_vec());
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    };
+    // Ten steps of 1e-11 each way, on numbers near 1.
+    assert!(far(&found.start, &start()) <= 1e-9);
+    let (state, matrix) = (far(&found.start_bar, &y_bar), far(&own, &w_bar));
+    assert!(state <= 1e-9 && matrix <= 1e-9, "{state:e} {matrix:e}");
 }
 
 /// The steps that a controller chose are numbers, not functions of the state:

@@ -55,22 +55,24 @@ static __device__ __forceinline__ double larger(double most, double x) {
 }
 
 extern "C" __global__ void error_norms(double* out, const float* y0, const float* y1,
-                                       const double* steps, double absolute, double relative,
-                                       unsigned largest, unsigned rows, unsigned d,
-                                       unsigned counted, unsigned terms, TERMS(double)) {
+                                       const double* steps, double step, unsigned own,
+                                       double absolute, double relative, unsigned largest,
+                                       unsigned rows, unsigned d, unsigned counted,
+                                       unsigned terms, TERMS(double)) {
     unsigned row = blockIdx.x * blockDim.x + threadIdx.x;
     if (row >= rows) return;
-    double h = steps[row], norm = 0.0;
+    double h = own ? steps[row] : step, norm = 0.0;
     for (unsigned j = 0; j < counted; j++) {
         unsigned i = row * d + j;
         double sum = 0.0;
         ADD_ALL
         double a = y0[i], b = y1[i];
-        double poison = 0.0 * (a + b);
+        // 0, or NaN where y1 is not finite.
+        double error = h * sum + 0.0 * b;
         a = a < 0.0 ? -a : a;
         b = b < 0.0 ? -b : b;
-        double size = (a > b ? a : b) + poison;
-        double quotient = h * sum / (absolute + relative * size);
+        double size = a > b ? a : b;
+        double quotient = error / (absolute + relative * size);
         norm = largest ? larger(norm, quotient) : norm + quotient * quotient;
     }
     out[row] = largest ? norm : sqrt(norm / (double)counted);

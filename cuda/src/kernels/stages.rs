@@ -113,26 +113,38 @@ pub struct RowNorm {
 pub fn error_norms(
     [y0, y1]: [&Buffer<f32>; 2],
     [rows, d]: [usize; 2],
-    steps: &Buffer<f64>,
+    steps: Steps<'_>,
     terms: Terms<'_, '_>,
     norm: RowNorm,
 ) -> Result<Buffer<f64>, CudaError> {
     let device = y0.device();
     expect_len("error_norms", y0, &[rows, d])?;
     expect_len("error_norms", y1, &[rows, d])?;
-    expect_len("error_norms", steps, &[rows])?;
     if norm.counted == 0 || norm.counted > d {
         let expected = format!("1 to {d} coordinates");
         return Err(CudaError::mismatch("error_norms", norm.counted, expected));
     }
     let mut out = device.uninitialised(rows)?;
+    let unused;
+    let (own, step) = match steps {
+        Steps::Common(h) => {
+            unused = device.uninitialised::<f64>(0)?;
+            (&unused, h)
+        }
+        Steps::Rows(steps) => {
+            expect_len("error_norms", steps, &[rows])?;
+            (steps, 0.0)
+        }
+    };
     let e = |n| extent("error_norms", n);
     e(rows * d)?;
     let mut all: Vec<Argument<'_>> = vec![
         (&mut out).into(),
         y0.into(),
         y1.into(),
-        steps.into(),
+        own.into(),
+        step.into(),
+        u32::from(matches!(steps, Steps::Rows(_))).into(),
         norm.absolute.into(),
         norm.relative.into(),
         u32::from(norm.largest).into(),
@@ -142,7 +154,8 @@ pub fn error_norms(
         e(terms.len())?.into(),
     ];
     all.extend(arguments("error_norms", terms, y0, Argument::from)?);
-    // SAFETY: all arrays are [rows, d], steps and norms are [rows].
+    // SAFETY: all arrays are [rows, d], norms are [rows], and the steps are read
+    // only if there is one for each row.
     unsafe { device.launch(&SOURCE, "error_norms", Grid::over(rows), &all)? };
     Ok(out)
 }

@@ -103,9 +103,20 @@ fn norms_of_errors_in_both_means() {
                 largest,
                 counted,
             };
-            let found = error_norms(y.each_ref(), shape, &h, &pairs, norm);
-            let found = found.and_then(|x| x.download()).expect("no fault");
-            for (row, found) in found.iter().enumerate() {
+            let measured = |steps: Steps<'_>| {
+                let found = error_norms(y.each_ref(), shape, steps, &pairs, norm);
+                found.and_then(|x| x.download()).expect("no fault")
+            };
+            // One step for all is each row's own.
+            if let Some(&first) = case.h.first() {
+                let equal = device.upload(&vec![first; rows]).expect("there is room");
+                let own = measured(Steps::Rows(&equal));
+                let pairs = own.iter().zip(measured(Steps::Common(first)));
+                for (own, common) in pairs {
+                    assert_eq!(own.to_bits(), common.to_bits());
+                }
+            }
+            for (row, found) in measured(Steps::Rows(&h)).iter().enumerate() {
                 let coordinates = (row * d..(row + 1) * d).map(|i| {
                     let products = case.c.iter().zip(&case.k);
                     let error: f64 = products.map(|(c, k)| c * f64::from(k[i])).sum();
@@ -162,5 +173,5 @@ fn what_does_not_fit_is_refused() {
         largest: false,
         counted: 0,
     };
-    assert!(error_norms([&y, &y], [3, 2], &h, &[], norm).is_err());
+    assert!(error_norms([&y, &y], [3, 2], Steps::Rows(&h), &[], norm).is_err());
 }

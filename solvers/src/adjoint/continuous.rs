@@ -47,14 +47,13 @@ pub fn continuous_adjoint<P: Space>(
     let mut times = vec![0.0; rows];
     let mut evaluations = 0;
     for interval in grid.nodes().windows(2).rev() {
-        let (t, next) = (vec![interval[1]; rows], vec![interval[0]; rows]);
-        let h = vec![interval[0] - interval[1]; rows];
+        let h = [interval[0] - interval[1]];
         // λ' = −l: steps of l go the other way.
-        let minus: Vec<f64> = h.iter().map(|h| -h).collect();
+        let minus = [-h[0]];
         let step = Times {
-            t: &t,
+            t: &interval[1..],
             h: &h,
-            next: &next,
+            next: &interval[..1],
         };
         for i in 0..stages {
             // A stage at the result has no weight and serves no other.
@@ -70,7 +69,7 @@ pub fn continuous_adjoint<P: Space>(
             node(&mut times, step, method.c[i]);
             field.eval(&times, &at, &mut k[i]);
             let own = method.b.0.iter().find(|(j, _)| *j == i);
-            let weight = own.map_or(0.0, |(_, b)| b * minus.first().copied().unwrap_or(0.0));
+            let weight = own.map_or(0.0, |(_, b)| b * minus[0]);
             pull.pull(&times, &at, &at_bar, weight, &mut l[i]);
             evaluations += 1;
         }

@@ -14,10 +14,11 @@
 
 use super::Pull;
 use super::checkpoint::backwards;
-use crate::method::Method;
+use crate::method::{Method, Terms};
 use crate::space::{Field, Space};
-use crate::step::{Stages, Times, weighted};
+use crate::step::{Stages, Times, node, weighted};
 use crate::time_grid::TimeGrid;
+use std::cell::RefCell;
 
 /// What a discrete adjoint found.
 #[derive(Clone, Debug)]
@@ -44,54 +45,52 @@ pub fn discrete_adjoint<P: Space>(
     places: usize,
 ) -> DiscreteAdjoint<P::State> {
     let (nodes, rows) = (grid.nodes(), space.rows(y0));
-    let mut stages = Stages::new(method, y0, rows);
-    let mut found = DiscreteAdjoint {
-        start_bar: end_bar.clone(),
-        evaluations: 0,
-        pulls: 0,
-    };
-    let field = std::cell::RefCell::new((field, &mut stages, 0));
-    let interval = |n: usize| {
-        let (t, next) = (nodes[n], nodes[n + 1]);
-        (vec![t; rows], vec![next - t; rows], vec![next; rows])
-    };
-    let attempt = |n: usize, y: &P::State| {
-        let (field, stages, evaluations) = &mut *field.borrow_mut();
-        let (t, h, next) = interval(n);
-        let times = Times {
-            t: &t,
-            h: &h,
-            next: &next,
-        };
+    let (mut evaluations, mut pulls) = (0, 0);
+    let mut back = StepBack::new(space, method, (y0, end_bar));
+    let stages = RefCell::new(Stages::new(method, y0, rows));
+    let mut attempt = |n: usize, y: &P::State| {
+        let mut stages = stages.borrow_mut();
         stages.forget();
-        *evaluations += stages.attempt((space, *field), method, (times, y));
+        let h = [nodes[n + 1] - nodes[n]];
+        evaluations += stages.attempt((space, field), method, (times(nodes, n, &h), y));
     };
-    let mut forward = |n: usize, y: &P::State| {
-        attempt(n, y);
-        field.borrow().1.y.clone()
+    let attempt = RefCell::new(&mut attempt);
+    let mut forward = |n: usize, y: &P::State, out: &mut P::State| {
+        attempt.borrow_mut()(n, y);
+        out.clone_from(&stages.borrow().y);
     };
-    let mut back = StepBack::new(space, method, y0);
     let mut visit = |n: usize, y: &P::State| {
-        attempt(n, y);
-        let state = field.borrow();
-        let (t, h, next) = interval(n);
-        let times = Times {
-            t: &t,
-            h: &h,
-            next: &next,
-        };
-        found.pulls += back.step(space, pull, (times, y, &state.1.k), &mut found.start_bar);
+        attempt.borrow_mut()(n, y);
+        let h = [nodes[n + 1] - nodes[n]];
+        let step = (times(nodes, n, &h), y, &stages.borrow().k[..]);
+        pulls += back.step(space, pull, step);
     };
     backwards(grid.intervals(), places, y0, &mut forward, &mut visit);
-    let evaluations = field.borrow().2;
-    found.evaluations = evaluations;
-    found
+    DiscreteAdjoint {
+        start_bar: back.lambda(),
+        evaluations,
+        pulls,
+    }
 }
 
-/// Room for one step back.
+/// The step on an interval of the grid.
+fn times<'a>(nodes: &'a [f64], n: usize, h: &'a [f64; 1]) -> Times<'a> {
+    Times {
+        t: &nodes[n..=n],
+        h,
+        next: &nodes[n + 1..n + 2],
+    }
+}
+
+/// Room for steps back, and the method transposed.
 struct StepBack<'a, S> {
     method: &'a Method,
-    /// `ℓ` of each stage.
+    /// For each stage that has an effect, the last first: its number, and what
+    /// (AJ.2) makes its cotangent of, the last entry being `λ`.
+    transposed: Vec<(usize, Terms)>,
+    /// The sum of all `ℓ`.
+    sum: Terms,
+    /// `ℓ` of each stage, and `λ`.
     l: Vec<S>,
     /// The argument of a stage, and its cotangent.
     y: S,
@@ -101,17 +100,34 @@ struct StepBack<'a, S> {
 }
 
 impl<'a, S: Clone> StepBack<'a, S> {
-    fn new<P: Space<State = S>>(space: &P, method: &'a Method, y: &S) -> Self {
-        let rows = space.rows(y);
+    fn new<P: Space<State = S>>(space: &P, method: &'a Method, (y, end_bar): (&S, &S)) -> Self {
         let mut zero = y.clone();
-        space.combine(&mut zero, y, &vec![1.0; rows], &[(-1.0, y)]);
+        space.combine(&mut zero, y, &[1.0], &[(-1.0, y)]);
+        let stages = method.stages();
+        let entry = |terms: &Terms, i: usize| terms.0.iter().find(|(j, _)| *j == i).map(|x| x.1);
+        let mut transposed: Vec<(usize, Terms)> = Vec::new();
+        for i in (0..stages).rev() {
+            let later = transposed.iter().map(|(j, _)| *j);
+            let later = later.filter_map(|j| Some((j, entry(&method.a[j], i)?)));
+            let own = entry(&method.b, i).map(|b| (stages, b));
+            let terms: Vec<(usize, f64)> = later.chain(own).collect();
+            // A stage may have no effect on the result, such as the last of a
+            // step whose last stage is the first of the next.
+            if !terms.is_empty() {
+                transposed.push((i, Terms(terms)));
+            }
+        }
+        let mut l = vec![zero.clone(); stages];
+        l.push(end_bar.clone());
         StepBack {
             method,
-            l: vec![zero.clone(); method.stages()],
+            sum: Terms(transposed.iter().map(|(i, _)| (*i, 1.0)).collect()),
+            transposed,
+            l,
             y: y.clone(),
             bar: y.clone(),
             zero,
-            times: vec![0.0; rows],
+            times: vec![0.0; space.rows(y)],
         }
     }
 
@@ -122,35 +138,27 @@ impl<'a, S: Clone> StepBack<'a, S> {
         space: &P,
         pull: &mut impl Pull<S>,
         (times, y, k): (Times<'_>, &S, &[S]),
-        lambda: &mut S,
     ) -> usize {
-        let (method, ones) = (self.method, vec![1.0; self.times.len()]);
-        let mut used = Vec::new();
-        for i in (0..method.stages()).rev() {
-            let weight = |terms: &crate::Terms| terms.0.iter().find(|(j, _)| *j == i).map(|x| x.1);
-            let later = used
-                .iter()
-                .filter_map(|&j| Some((j, weight(&method.a[j])?)));
-            let later: Vec<(usize, f64)> = later.collect();
-            let own = weight(&method.b);
-            // A stage that the result does not depend on, such as the last of
-            // a step whose last stage is the first of the next.
-            if own.is_none() && later.is_empty() {
-                continue;
-            }
-            let mut terms: Vec<(f64, &S)> = later.iter().map(|&(j, a)| (a, &self.l[j])).collect();
-            terms.extend(own.map(|b| (b, &*lambda)));
-            space.combine(&mut self.bar, &self.zero, times.h, &terms);
-            weighted(&method.a[i], k, |terms| {
+        let stages = self.method.stages();
+        for (i, column) in &self.transposed {
+            weighted(column, &self.l, |terms| {
+                space.combine(&mut self.bar, &self.zero, times.h, terms);
+            });
+            weighted(&self.method.a[*i], k, |terms| {
                 space.combine(&mut self.y, y, times.h, terms);
             });
-            crate::step::node(&mut self.times, times, method.c[i]);
-            pull.pull(&self.times, &self.y, &self.bar, 1.0, &mut self.l[i]);
-            used.push(i);
+            node(&mut self.times, times, self.method.c[*i]);
+            pull.pull(&self.times, &self.y, &self.bar, 1.0, &mut self.l[*i]);
         }
-        let terms: Vec<(f64, &S)> = used.iter().map(|&i| (1.0, &self.l[i])).collect();
-        space.combine(&mut self.bar, lambda, &ones, &terms); // (AJ.2)
-        std::mem::swap(lambda, &mut self.bar);
-        used.len()
+        weighted(&self.sum, &self.l, |terms| {
+            space.combine(&mut self.bar, &self.l[stages], &[1.0], terms); // (AJ.2)
+        });
+        std::mem::swap(&mut self.l[stages], &mut self.bar);
+        self.transposed.len()
+    }
+
+    /// The cotangent that was come to.
+    fn lambda(mut self) -> S {
+        self.l.swap_remove(self.method.stages())
     }
 }

@@ -41,22 +41,21 @@ pub fn reversible_adjoint<P: Space>(
     grid: &TimeGrid,
 ) -> ReversibleAdjoint<P::State> {
     let (nodes, rows) = (grid.nodes(), space.rows(&end.y));
-    let ones = vec![1.0; rows];
     let sum = |out: &mut P::State, y: &P::State, terms: &[(f64, &P::State)]| {
-        space.combine(out, y, &ones, terms);
+        space.combine(out, y, &[1.0], terms);
     };
     let mut zero = end_bar.clone();
     sum(&mut zero, end_bar, &[(-1.0, end_bar)]);
     let (mut y_bar, mut hat_bar, mut f_bar) = (end_bar.clone(), zero.clone(), zero.clone());
     let (mut pulled, mut room) = (zero.clone(), zero.clone());
     let mut stepper = ReversibleStep::new(space, field, end, nodes[nodes.len() - 1]);
-    let mut evaluations = 1;
+    let (mut evaluations, mut times) = (1, vec![0.0; rows]);
     for interval in nodes.windows(2).rev() {
         let h = interval[1] - interval[0];
-        let t1 = vec![interval[1]; rows];
+        times.fill(interval[1]);
         sum(&mut room, &f_bar, &[(0.5 * h, &y_bar)]);
         std::mem::swap(&mut f_bar, &mut room);
-        pull.pull(&t1, &stepper.state.hat, &f_bar, 1.0, &mut pulled);
+        pull.pull(&times, &stepper.state.hat, &f_bar, 1.0, &mut pulled);
         sum(&mut room, &hat_bar, &[(1.0, &pulled)]);
         std::mem::swap(&mut hat_bar, &mut room);
         sum(&mut f_bar, &zero, &[(0.5 * h, &y_bar), (h, &hat_bar)]);
@@ -67,8 +66,8 @@ pub fn reversible_adjoint<P: Space>(
         stepper.go(space, field, (interval[1], interval[0]));
         evaluations += 1;
     }
-    let t0 = vec![nodes[0]; rows];
-    pull.pull(&t0, &stepper.state.hat, &f_bar, 1.0, &mut pulled);
+    times.fill(nodes[0]);
+    pull.pull(&times, &stepper.state.hat, &f_bar, 1.0, &mut pulled);
     sum(&mut room, &y_bar, &[(1.0, &hat_bar), (1.0, &pulled)]);
     ReversibleAdjoint {
         start: stepper.state,

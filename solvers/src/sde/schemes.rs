@@ -82,7 +82,7 @@ pub fn solve_sde<P: Space>(
 ) -> End<P::State> {
     let (nodes, rows) = (grid.nodes(), space.rows(&y0));
     let mut end = End::at_start(&y0, nodes[0], rows);
-    let ones = vec![1.0; rows];
+    let (ones, mut times) = ([1.0], vec![0.0; rows]);
     let mut y = y0.clone();
     let mut room = vec![y0; 6];
     let [dw, f, g, next, f1, g1] = &mut room[..] else {
@@ -92,18 +92,20 @@ pub fn solve_sde<P: Space>(
         let (t, t1) = (interval[0], interval[1]);
         let h = t1 - t;
         motion.between(t, t1, dw);
-        drift.eval(&vec![t; rows], &y, f);
+        times.fill(t);
+        drift.eval(&times, &y, f);
         diffusion.apply(t, &y, dw, g); // (SD.1)
-        end.evaluations += 1;
+        let mut made = 1;
         match &mut scheme {
             Scheme::EulerMaruyama => {
                 space.combine(next, &y, &ones, &[(h, f), (1.0, g)]); // (SD.3)
             }
             Scheme::Heun => {
                 space.combine(next, &y, &ones, &[(h, f), (1.0, g)]);
-                drift.eval(&vec![t1; rows], next, f1);
+                times.fill(t1);
+                drift.eval(&times, next, f1);
                 diffusion.apply(t1, next, dw, g1);
-                end.evaluations += 1;
+                made += 1;
                 let terms = [(0.5 * h, &*f), (0.5 * h, f1), (0.5, g), (0.5, g1)];
                 space.combine(next, &y, &ones, &terms); // (SD.4)
             }
@@ -113,14 +115,13 @@ pub fn solve_sde<P: Space>(
             }
         }
         if let Some(sample) = space.non_finite_row(next) {
+            end.note_evaluations(made);
             end.outcome = Outcome::NonFinite { t, sample };
             break;
         }
         std::mem::swap(&mut y, next);
-        end.accepted += rows;
-        end.times.fill(t1);
+        end.note_step(made, t1);
     }
-    end.sample_evaluations = end.evaluations * rows;
     end.state = y;
     end
 }
