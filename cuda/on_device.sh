@@ -42,8 +42,11 @@ refuse() {
 # The sizes of the training step that are timed, as the peers take them.
 readonly sizes=('4096,64,3' '4096,256,3' '16384,256,3' '16384,512,3')
 
-# The tests of `autograd` that run on a device.
-readonly tests=(device_algebra device_graph device_step on_device narrow_network)
+# The tests of `autograd`, and of `fm`, that run on a device.
+readonly algebra=(
+    device_algebra device_graph device_places device_step on_device narrow_network
+)
+readonly tests=("${algebra[@]}" flow_matching_on_device)
 
 # --- pack ---------------------------------------------------------------------
 
@@ -75,7 +78,8 @@ pack() {
     local with=(--profile "$profile" --features cuda)
     {
         built "${with[@]}" -p flowgrad-cuda --test suite --test nvrtc
-        built "${with[@]}" -p flowgrad-autograd "${tests[@]/#/--test=}"
+        built "${with[@]}" -p flowgrad-autograd "${algebra[@]/#/--test=}"
+        built "${with[@]}" -p flowgrad-fm --test flow_matching_on_device
         built "${with[@]}" -p flowgrad-benches --bench cuda_over_cpu --bin ceilings --bin device_table
     } > "$room/programs"
     local name count=0
