@@ -138,3 +138,102 @@ impl Adaptive {
         step.min(100.0 * h0).min(self.span())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Adaptive {
+        Adaptive::new(3.0, 1.0, 1e-3).expect("a plan")
+    }
+
+    /// Why a plan with this tolerance is refused, or nothing.
+    fn with_tolerance(relative: f64, absolute: f64) -> Option<String> {
+        let mut plan = plan();
+        plan.norm.tolerance = Tolerance { relative, absolute };
+        plan.check().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_of_the_tolerances_may_be_zero_and_the_wrong_one_is_named() {
+        assert_eq!(with_tolerance(0.0, 1e-3), None);
+        assert_eq!(with_tolerance(1e-3, 0.0), None);
+        for (relative, absolute, wrong) in [
+            (0.0, 0.0, "0"),
+            (-1.0, 2.0, "-1"),
+            (2.0, -1.0, "-1"),
+            (f64::NAN, 1e-3, "NaN"),
+            (1e-3, f64::NAN, "NaN"),
+            (f64::INFINITY, 1e-3, "inf"),
+            (1e-3, f64::INFINITY, "inf"),
+        ] {
+            let said = with_tolerance(relative, absolute).expect("it is refused");
+            let value = format!("the tolerance is {wrong};");
+            assert!(said.starts_with(&value), "{relative} {absolute}: {said}");
+        }
+    }
+
+    #[test]
+    fn first_steps_and_norms_of_nothing_are_refused() {
+        for (h, fits) in [
+            (0.1, true),
+            (0.0, false),
+            (-0.1, false),
+            (f64::NAN, false),
+            (f64::INFINITY, false),
+        ] {
+            let mut plan = plan();
+            plan.first_step = Some(h);
+            assert_eq!(plan.check().is_ok(), fits, "{h}");
+        }
+        let mut plan = plan();
+        plan.norm.leading = Some(0);
+        assert!(plan.check().is_err());
+        plan.norm.leading = Some(1);
+        assert!(plan.check().is_ok());
+    }
+
+    #[test]
+    fn a_probing_step_is_a_hundredth_of_the_scale_of_time() {
+        let plan = plan();
+        assert_eq!(plan.span(), 2.0);
+        assert_eq!(plan.probing_step(2.0, 4.0), 0.01 * 2.0 / 4.0);
+        assert_eq!(plan.probing_step(1e-5, 1e-5), 0.01);
+        assert_eq!(plan.probing_step(1e6, 1.0), 2.0, "no longer than the span");
+        for (size, slope) in [
+            (9e-6, 1.0),
+            (1.0, 9e-6),
+            (1.0, f64::INFINITY),
+            (1.0, f64::NAN),
+        ] {
+            assert_eq!(plan.probing_step(size, slope), 1e-6, "{size} {slope}");
+        }
+    }
+
+    /// Verifies (RK.12).
+    #[test]
+    fn a_first_step_is_hairers() {
+        let plan = plan();
+        let near = |found: f64, expected: f64| {
+            assert!(
+                (found - expected).abs() <= 4.0 * f64::EPSILON * expected,
+                "{found}"
+            );
+        };
+        // The steeper of both: (0.01/4)^(1/2) and (0.01/8)^(1/3).
+        near(plan.starting_step(0.01, 4.0, 1.0, 1), 0.05);
+        near(
+            plan.starting_step(0.01, 1.0, 8.0, 2),
+            (0.01f64 / 8.0).cbrt(),
+        );
+        near(plan.starting_step(1e-4, 4.0, 1.0, 1), 0.01);
+        near(plan.starting_step(0.5, 1e-6, 0.0, 1), 2.0);
+        // Nothing moves: a thousandth of the probing step, or a millionth.
+        near(plan.starting_step(0.5, 0.0, 0.0, 1), 5e-4);
+        near(plan.starting_step(1e-4, 0.0, 1e-15, 1), 1e-6);
+        near(plan.starting_step(1e-9, 0.0, 0.0, 1), 1e-7);
+        // What is not finite leaves the probing step.
+        near(plan.starting_step(0.02, f64::NAN, 1.0, 1), 0.02);
+        near(plan.starting_step(0.02, 1.0, f64::NAN, 1), 0.02);
+    }
+}

@@ -96,7 +96,7 @@ impl Test {
     /// Runs it with a change, or with none if the change is in its text.
     #[must_use]
     pub fn run(&self, number: Option<usize>) -> End {
-        let patience = self.time * 10 + Duration::from_secs(20);
+        let patience = self.time * 10 + Duration::from_secs(10);
         let number = number.map_or(String::new(), |n| n.to_string());
         run(&self.program, &self.name, &number, patience)
     }
