@@ -11,8 +11,9 @@
 //! literal off by a millionth, in one build (see [`flowgrad_tests::mutation`]).
 //! A change that no test notices is a *survivor*; one that
 //! `tests/data/survivors.txt` does not name, with its reason, makes the exit
-//! code 1. What was killed is remembered until its line changes: begun again, the
-//! program goes on where it was, and tries survivors anew.
+//! code 1. Those that it names are tried with `--known` only. What was killed is
+//! remembered until its line changes: begun again, the program goes on where it
+//! was, and tries survivors anew.
 
 use flowgrad_tests::mutation::mutant::Form;
 use flowgrad_tests::mutation::trial::{End, Test};
@@ -39,17 +40,19 @@ struct Question {
     asked: Vec<String>,
     files: Vec<String>,
     features: String,
+    /// Whether known survivors are tried too.
+    known: bool,
 }
 
-const USAGE: &str =
-    "usage: mutants [--literals] [--ask PACKAGE]... [--features LIST] PACKAGE [FILE or FOLDER/]...";
+const USAGE: &str = "usage: mutants [--literals] [--known] [--ask PACKAGE]... [--features LIST] PACKAGE [FILE or FOLDER/]...";
 
 fn question(mut words: impl Iterator<Item = String>) -> Result<Question, String> {
     let (mut literals, mut asked, mut plain) = (false, Vec::new(), Vec::new());
-    let mut features = String::new();
+    let (mut features, mut known) = (String::new(), false);
     while let Some(word) = words.next() {
         match &*word {
             "--literals" => literals = true,
+            "--known" => known = true,
             "--ask" => asked.push(words.next().ok_or(USAGE)?),
             "--features" => features = words.next().ok_or(USAGE)?,
             option if option.starts_with('-') => {
@@ -69,6 +72,7 @@ fn question(mut words: impl Iterator<Item = String>) -> Result<Question, String>
         asked,
         files: plain.collect(),
         features,
+        known,
     })
 }
 
@@ -207,12 +211,25 @@ fn run(question: &Question) -> Result<bool, String> {
     // The quickest first.
     tests.sort_by_key(|test| test.time);
 
+    let known = survivor::known(&root())?;
+    let listed = |workshop: &Workshop, n: usize| {
+        let (mutant, source) = (&workshop.mutants[n], workshop.source(n));
+        known.iter().any(|k| k.means(mutant, source))
+    };
     let mut survivors = Vec::new();
     // Those alone last: they take the sources that the others need.
     for standing in [Standing::Chosen, Standing::Alone] {
         let mine = (0..count).filter(|&n| workshop.standing[n] == standing);
         let mine: Vec<usize> = mine.filter(|&n| open(&killed, &workshop, n)).collect();
-        println!("{} changes {standing:?}", mine.len());
+        let (skipped, mine): (Vec<usize>, Vec<usize>) = mine
+            .into_iter()
+            .partition(|&n| !question.known && listed(&workshop, n));
+        println!(
+            "{} changes {standing:?}, and {} listed ones not tried again",
+            mine.len(),
+            skipped.len()
+        );
+        survivors.extend(skipped);
         for (i, &n) in mine.iter().enumerate() {
             let by = match standing {
                 Standing::Chosen => killer(&tests, n),
