@@ -75,6 +75,7 @@ impl Workshop {
             .current_dir(root)
             .output();
         let listed = listed.expect("git runs").stdout;
+        let mut copied = BTreeSet::new();
         for file in String::from_utf8_lossy(&listed).split('\0') {
             let (from, to) = (root.join(file), folder.join(file));
             if file.is_empty() || !from.is_file() {
@@ -82,7 +83,9 @@ impl Workshop {
             }
             let text = fs::read(&from).expect("a readable file");
             write_if_other(&to, &text);
+            copied.insert(to);
         }
+        remove_others(&folder, &copied);
         Workshop {
             folder,
             package: package.to_owned(),
@@ -278,6 +281,18 @@ impl Workshop {
             write_if_other(&self.folder.join(file), text.as_bytes());
         }
         self.check().is_ok()
+    }
+}
+
+/// What is no longer in the repository goes from the copy.
+fn remove_others(folder: &Path, copied: &BTreeSet<PathBuf>) {
+    for path in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = path.path();
+        if path.is_dir() {
+            remove_others(&path, copied);
+        } else if !copied.contains(&path) {
+            fs::remove_file(path).expect("a file is removed");
+        }
     }
 }
 
