@@ -128,10 +128,13 @@ mod tests {
         Arc::ptr_eq(&a.list, &b.list)
     }
 
+    /// One test, because what is remembered is shared by all.
     #[test]
-    fn what_operations_make_is_made_once() {
+    fn what_operations_make_is_made_once_and_what_is_remembered_is_bounded() {
         let rule = |n| Index::of_rule(("test", [n, 0, 0, 0]), || vec![n]);
-        assert!(same(&rule(3), &rule(3)) && !same(&rule(3), &rule(4)));
+        let (three, four) = (rule(3), rule(4));
+        assert!(same(&three, &rule(3)) && same(&four, &rule(4)));
+        assert!(!same(&three, &four));
         let list = Index::new(vec![2, 1]);
         let shape = |n| Shape::new(&[n]);
         let double = |n| {
@@ -142,10 +145,9 @@ mod tests {
         assert!(same(&double(3), &double(3)) && !same(&double(3), &double(4)));
         let other = Index::new(vec![2, 1]);
         assert!(list == other && !same(&list, &other));
-    }
+        assert!(list != Index::new(vec![1, 2]));
+        assert_eq!(format!("{list:?}"), "Index([2, 1])");
 
-    #[test]
-    fn what_is_remembered_is_bounded() {
         let list = Index::new(vec![0]);
         for n in 0..3 * MOST[0] {
             let rule = Index::of_rule(("many", [n, 0, 0, 0]), || vec![n]);
@@ -155,6 +157,7 @@ mod tests {
             assert_eq!(own.as_slice(), [n]);
         }
         assert_eq!(list.list.derived.lock().expect("no panic").len(), MOST[1]);
+        assert!(!same(&three, &rule(3)), "the oldest are forgotten");
     }
 
     #[test]
