@@ -292,6 +292,8 @@ run() {
         esac
         shift
     done
+    # Tests take the driver that is there: the bundle's own where it is emulated.
+    unset FLOWGRAD_EMULATED
     [[ -d $root/bin ]] || refuse "run: no programs in $root/bin; run it in an unpacked bundle"
     if emulated && [[ ! -d $root/emulated ]]; then
         refuse "run: this bundle was packed without --emulated"
