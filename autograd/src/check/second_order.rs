@@ -23,11 +23,16 @@ fn gradient<P: Program, A: Algebra>(program: &P, x: &Vec<Tensor<A>>, w: &Plain) 
 }
 
 /// `Hu` by forward over reverse.
-fn hessian_times<P: Program>(program: &P, at: &[Plain], u: &[Plain], w: &Plain) -> Vec<Plain> {
+pub(super) fn hessian_times<P: Program, A: Algebra>(
+    program: &P,
+    at: &[Tensor<A>],
+    u: &[Tensor<A>],
+    w: &Plain,
+) -> Vec<Tensor<A>> {
     (0..at.len())
         .map(|i| {
             jvp(
-                |x: &Vec<Tensor<Dual<Cpu<f64>>>>| gradient(program, x, w)[i].clone(),
+                |x: &Vec<Tensor<Dual<A>>>| gradient(program, x, w)[i].clone(),
                 &at.to_vec(),
                 &u.to_vec(),
             )

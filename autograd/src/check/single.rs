@@ -3,6 +3,7 @@
 
 use super::points::nan_max;
 use super::rounding::Rounded;
+use super::second_order::hessian_times;
 use super::{Plain, Program};
 use crate::cpu::Cpu;
 use crate::derivative::{jvp, vjp_partial};
@@ -13,8 +14,8 @@ fn narrow(x: &Plain) -> Tensor<Cpu<f32>> {
     Tensor::new(&x.shape(), numbers.collect())
 }
 
-/// The largest deviation of the value and the derivatives of both modes in
-/// `f32`, over its bound. Point and directions are numbers of `f32`.
+/// The largest deviation of the value, the derivatives of both modes and the
+/// second derivative in `f32`, over its bound. Point and directions are numbers of `f32`.
 pub(super) fn over_bound<P: Program>(program: &P, at: &[Plain], v: &[Plain], w: &Plain) -> f64 {
     let (bound_y, bound_jvp) = {
         let at: Vec<_> = at.iter().map(Tensor::exact).collect();
@@ -38,10 +39,24 @@ pub(super) fn over_bound<P: Program>(program: &P, at: &[Plain], v: &[Plain], w: 
         let at: Vec<_> = at.iter().map(narrow).collect();
         program.run(&at)
     };
+    // Second order, forward over reverse.
+    let bound_hvp = {
+        let at: Vec<_> = at.iter().map(Tensor::exact).collect();
+        let v: Vec<_> = v.iter().map(Tensor::exact).collect();
+        hessian_times(program, &at, &v, w)
+    };
+    let curved = {
+        let at: Vec<_> = at.iter().map(narrow).collect();
+        let v: Vec<_> = v.iter().map(narrow).collect();
+        hessian_times(program, &at, &v, w)
+    };
     let mut worst = nan_max(ratio(&y, &bound_y), ratio(&plain, &bound_y));
     worst = nan_max(worst, ratio(&pushed, &bound_jvp));
     for (pulled, bound) in pulled.iter().zip(&bound_vjp) {
         worst = nan_max(worst, ratio(pulled, bound));
+    }
+    for (curved, bound) in curved.iter().zip(&bound_hvp) {
+        worst = nan_max(worst, ratio(curved, bound));
     }
     worst
 }
@@ -58,6 +73,9 @@ fn ratio(found: &Tensor<Cpu<f32>>, bound: &Tensor<Rounded>) -> f64 {
         let found = f64::from(found);
         let ratio = if found == exact {
             0.0
+        } else if bound.is_infinite() {
+            // What bounds nothing holds nothing.
+            f64::NAN
         } else {
             (found - exact).abs() / bound
         };
