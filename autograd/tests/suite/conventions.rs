@@ -297,6 +297,26 @@ fn one_hot_rows_and_tables() {
     assert_eq!(table.gather(&index).to_vec(), rows.matmul(&table).to_vec());
 }
 
+/// A long sum is taken by halves: whole numbers add up exactly, each once, and
+/// the error of `n` tenths in single precision grows with the logarithm of `n`.
+#[test]
+fn long_sums_are_taken_by_halves() {
+    for n in [100, 129, 1000, 4097, 100_003usize] {
+        let x = Plain::new(&[n], (1..=n).map(|i| i as f64).collect());
+        assert_eq!(x.sum().item(), (n * (n + 1) / 2) as f64);
+    }
+    let n = 1 << 20;
+    let tenths = Tensor::<Cpu<f32>>::full(&[n], 0.1);
+    let exact = f64::from(0.1f32) * n as f64;
+    let error = (f64::from(tenths.sum().item()) - exact).abs() / exact;
+    // Blocks of a hundred numbers or so, and twenty halvings: 2⁷ + 20 roundings
+    // at most; one after the other it would be up to 2²⁰, and is some thousands.
+    assert!(
+        error <= (128.0 + 20.0) * f64::from(f32::EPSILON) / 2.0,
+        "{error:e}"
+    );
+}
+
 /// `y[o, i, k] = x[o, index[o, i, k], k]`, in words, along each axis.
 #[test]
 fn elements_are_taken_along_the_axis_that_is_named() {
