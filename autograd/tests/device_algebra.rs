@@ -109,6 +109,7 @@ programs! { what_rearranges_or_is_pointwise_has_the_same_bits, same_bits;
     chosen: |x, y, w| Tensor::select(&x.lt(y), &x.silu(), &y.tanh());
     not_more: |x, y, w| Tensor::select(&x.le(&x.flip(0).flip(0)), y, x);
     equal: |x, y, w| Tensor::select(&x.eq(&x.maximum(y)), y, x);
+    masks: |x, y, w| Tensor::constant(&(x.lt(y) + 2.0 * x.le(x) + 4.0 * x.eq(&x.maximum(y))));
     largest: |x, y, w| x.max_axis(1);
     smallest_of_all: |x, y, w| x.min();
     constants: |x, y, w| x.full_like(&[2, 3], 0.7) + x.lift(&[3], &[1.0, 2.0, 3.0]);
