@@ -193,12 +193,15 @@ fn rounded_velocity(net: &Mlp<Cpu<f32>>, t: &Host, x: &Host) -> Tensor<Rounded> 
     net.velocity(&rounded(t), &rounded(x))
 }
 
-fn sampling(mut group: Option<Group<'_>>, device: &Device) {
-    let size = |batch, hidden, layers| Size {
+fn size(batch: usize, hidden: usize, layers: usize) -> Size {
+    Size {
         batch,
         hidden,
         layers,
-    };
+    }
+}
+
+fn sampling(mut group: Option<Group<'_>>, device: &Device) {
     for size in sizes(
         device,
         &[
@@ -319,11 +322,6 @@ impl FusedSampling<'_> {
 }
 
 fn training(mut group: Option<Group<'_>>, device: &Device) {
-    let size = |batch, hidden, layers| Size {
-        batch,
-        hidden,
-        layers,
-    };
     for size in sizes(
         device,
         &[

@@ -125,16 +125,7 @@ pub fn table(ceilings: &Ceilings, points: &[Point]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const CEILINGS: Ceilings = Ceilings {
-        copy: 1e12,
-        f32: 1e13,
-        tf32: 1e14,
-        bf16: 2e14,
-        launch: 5e-6,
-        node: 1e-6,
-        graph: 7e-6,
-    };
+    use crate::floor::tests::ROUND;
 
     #[test]
     fn what_criterion_has_kept_is_read() {
@@ -164,7 +155,7 @@ mod tests {
             (&points[0].question, &points[0].program),
             (&point.question, &point.program)
         );
-        let text = table(&CEILINGS, &[point]);
+        let text = table(&ROUND, &[point]);
         let line = "| sum | 1000000 | cuda | 18.00 | 9.00 | **2.00** |\n";
         assert!(text.ends_with(line), "{text}");
         // Stopped half way, it is no point; broken, it is an error.
@@ -193,7 +184,7 @@ mod tests {
             ..ours("4096 64 3", 1e-3)
         };
         points.push(cpu);
-        let text = table(&CEILINGS, &points);
+        let text = table(&ROUND, &points);
         let programs: Vec<&str> = text
             .lines()
             .skip(2)

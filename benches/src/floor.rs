@@ -129,10 +129,11 @@ fn cost(question: &str, size: &[f64]) -> Option<(f64, f64)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const ROUND: Ceilings = Ceilings {
+    /// Round numbers, of the size of a GPU's.
+    pub(crate) const ROUND: Ceilings = Ceilings {
         copy: 1e12,
         f32: 1e13,
         tf32: 1e14,

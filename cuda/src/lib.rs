@@ -17,7 +17,7 @@
 //! ```
 //!
 //! ## Reading order
-//! 1. `choice.rs`, `unavailable.rs`, `found.rs`: is there a GPU?
+//! 1. `choice.rs`, `precision.rs`, `unavailable.rs`, `found.rs`: is there a GPU?
 //! 2. `device.rs`, `pool.rs`, `resident.rs`: memory and launches.
 //! 3. `source.rs`, `compile.rs`, `cubin_cache.rs`: from text to machine code.
 //! 4. `product.rs`, `graph.rs`: cuBLAS, and recorded work.
@@ -43,6 +43,7 @@ mod kernels;
 mod libraries;
 #[cfg(feature = "cuda")]
 mod pool;
+mod precision;
 #[cfg(feature = "cuda")]
 mod probe;
 #[cfg(feature = "cuda")]
@@ -83,9 +84,10 @@ pub use kernels::{
 };
 #[cfg(feature = "cuda")]
 pub use pool::{Memory, PoolCounts};
+pub use precision::{Precision, UnknownPrecision};
 #[cfg(feature = "cuda")]
 pub use probe::driver_version;
 #[cfg(feature = "cuda")]
-pub use product::{Factor, Precision, matmul};
+pub use product::{Factor, matmul};
 pub use source::Source;
 pub use unavailable::CudaUnavailable;

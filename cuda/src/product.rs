@@ -34,6 +34,7 @@ use crate::device::{Buffer, Device};
 use crate::error::{CudaError, Doing};
 use crate::kernels::bf16::rounded;
 use crate::pool::Block;
+use crate::precision::Precision;
 use cudarc::cublas::sys::{
     cublasComputeType_t, cublasGemmAlgo_t, cublasHandle_t, cublasOperation_t, cudaDataType,
 };
@@ -41,23 +42,7 @@ use cudarc::cublas::{result, sys};
 use std::ffi::{c_int, c_void};
 use std::sync::{Mutex, PoisonError};
 
-/// How factors are rounded before they are multiplied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Not at all; 24 bits.
-    #[default]
-    F32,
-    /// To 11 bits, for tensor cores; sums stay in single precision.
-    Tf32,
-    /// To 8 bits, for tensor cores, and read as half the bytes; sums stay in
-    /// single precision.
-    Bf16,
-}
-
 impl Precision {
-    /// Every precision, once, the finest first.
-    pub const ALL: [Precision; 3] = [Precision::F32, Precision::Tf32, Precision::Bf16];
-
     /// How far a factor may be rounded, `u` of (CU.2).
     #[must_use]
     pub fn unit(self) -> f64 {

@@ -6,10 +6,10 @@
 use crate::Error;
 use crate::batches::Batches;
 use autograd::{Cpu, Draw, Philox, Tensor};
+pub use cuda::Precision;
 use cuda::{CudaError, DeviceChoice};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::str::FromStr;
 
 /// The processor, or a GPU in use.
 #[derive(Clone, Debug, Default)]
@@ -20,57 +20,6 @@ pub enum Compute {
     /// A GPU.
     #[cfg(feature = "cuda")]
     Cuda(cuda::Device),
-}
-
-/// How a GPU rounds the factors of products of matrices; sums, and whatever
-/// else there is, are in single precision. The processor does not round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Not at all: 24 bits.
-    #[default]
-    F32,
-    /// To 11 bits.
-    Tf32,
-    /// To 8 bits.
-    Bf16,
-}
-
-impl Precision {
-    /// Every precision, once, the finest first.
-    pub const ALL: [Precision; 3] = [Precision::F32, Precision::Tf32, Precision::Bf16];
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Precision::F32 => "f32",
-            Precision::Tf32 => "tf32",
-            Precision::Bf16 => "bf16",
-        })
-    }
-}
-
-impl FromStr for Precision {
-    type Err = Error;
-    fn from_str(word: &str) -> Result<Self, Error> {
-        let known = Self::ALL.into_iter().find(|p| p.to_string() == word);
-        known.ok_or_else(|| Error::UnknownName {
-            what: "precision",
-            given: word.to_owned(),
-            expected: Self::ALL.map(|p| p.to_string()).join(", "),
-        })
-    }
-}
-
-#[cfg(feature = "cuda")]
-impl From<Precision> for cuda::Precision {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => cuda::Precision::F32,
-            Precision::Tf32 => cuda::Precision::Tf32,
-            Precision::Bf16 => cuda::Precision::Bf16,
-        }
-    }
 }
 
 impl Compute {
@@ -116,7 +65,7 @@ impl Compute {
 #[cfg(feature = "cuda")]
 fn open(precision: Precision) -> Result<Compute, CudaError> {
     let device = cuda::Device::open(0)?;
-    device.set_precision(precision.into());
+    device.set_precision(precision);
     Ok(Compute::Cuda(device))
 }
 
@@ -246,19 +195,6 @@ mod tests {
         let other = catch_unwind(|| guarded::<()>(|| panic!("another")));
         let payload = other.expect_err("it goes on");
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"another"));
-    }
-
-    #[test]
-    fn every_precision_reads_back() {
-        for precision in Precision::ALL {
-            let word = precision.to_string();
-            assert_eq!(word.parse::<Precision>().ok(), Some(precision));
-        }
-        let text = "half"
-            .parse::<Precision>()
-            .expect_err("unknown")
-            .to_string();
-        assert!(text.contains("expected f32, tf32, bf16"), "{text}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl<S: Clone> Piece<S> {
     }
 
     /// Only the rows in these places.
-    fn of<P: Space<State = S>>(&self, space: &P, places: &[usize]) -> Self {
+    pub(crate) fn of<P: Space<State = S>>(&self, space: &P, places: &[usize]) -> Self {
         let pick = |column: &[f64]| match column {
             [all] => vec![*all],
             each => places.iter().map(|&i| each[i]).collect(),

@@ -185,39 +185,34 @@ impl<P: Space, F: Field<P::State>> Run<'_, P, F> {
     /// Hands the step of the accepted rows to who keeps them.
     fn keep(&mut self) {
         let count = self.rows.len();
-        let here: Vec<usize> = (0..count).filter(|&i| self.accepted(i)).collect();
+        let accepted: Vec<bool> = (0..count).map(|i| self.accepted(i)).collect();
+        let here: Vec<usize> = (0..count).filter(|&i| accepted[i]).collect();
         if here.is_empty() {
             return;
         }
-        let accepted: Vec<bool> = (0..count).map(|i| self.accepted(i)).collect();
         self.complete(|row| accepted[row]);
         let (space, tracks) = (self.solve.space, &self.tracks);
         let mut zero = self.y.clone();
         space.combine(&mut zero, &self.y, &[1.0], &[(-1.0, &self.y)]);
-        let of = |state: &P::State| match here.len() == count {
-            true => state.clone(),
-            false => space.take(state, &here),
-        };
         let sums = self.method.dense.iter().map(|row| {
             let mut sum = zero.clone();
             weighted(row, &self.stages.k, |terms| {
                 space.combine(&mut sum, &zero, &[1.0], terms);
             });
-            of(&sum)
+            sum
         });
-        let pick = |column: &[f64]| match column {
-            [all] => vec![*all],
-            each => here.iter().map(|&i| each[i]).collect(),
-        };
         let first = self.solve.first;
-        let piece = Piece {
-            rows: here.iter().map(|&i| first + self.rows[i]).collect(),
-            t: pick(&tracks.t),
-            h: pick(&tracks.h),
-            next: pick(&tracks.next),
+        let mut piece = Piece {
+            rows: self.rows.iter().map(|row| first + row).collect(),
+            t: tracks.t.clone(),
+            h: tracks.h.clone(),
+            next: tracks.next.clone(),
             sums: sums.collect(),
-            y: of(&self.y),
+            y: self.y.clone(),
         };
+        if here.len() < count {
+            piece = piece.of(space, &here);
+        }
         if let Some(keeper) = &mut self.solve.keeper {
             keeper.keep(piece);
         }

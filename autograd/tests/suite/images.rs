@@ -1,7 +1,7 @@
 //! Networks for images: derivatives by the checker, layers against loops,
 //! names, counts, and the ways to ask.
 
-use crate::panic_text;
+use crate::{filled, panic_text};
 use autograd::check::{Program, check, sample};
 use autograd::{
     Algebra, ClassEmbedding, Conv2d, Convolution, Cpu, Draw, GroupNorm, Index, LayerNorm, Philox,
@@ -9,12 +9,6 @@ use autograd::{
 };
 
 type Plain = Tensor<Cpu<f64>>;
-
-/// The tree with its leaves replaced by these, in order.
-fn filled<A: Algebra, M: Tree<Cpu<f64>>>(model: &M, leaves: &[Tensor<A>]) -> M::With<A> {
-    let mut leaves = leaves.iter();
-    model.map(&mut |_| leaves.next().expect("a leaf").clone())
-}
 
 fn normal(shape: &[usize], stream: u32) -> Plain {
     let mut numbers = vec![0.0; shape.iter().product()];

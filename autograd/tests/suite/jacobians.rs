@@ -431,18 +431,21 @@ fn the_estimates_scatter_as_the_formula_says() {
         let field = |x: &Tensor<Dual<Cpu<f64>>>| x.matmul(&Tensor::constant(&jacobian.t()));
         hutchinson(field, &x, &z).1.to_vec()
     };
+    // The squared deviations of all sixteen choices of signs.
+    let squares: Vec<f64> = (0..16u32)
+        .map(|signs| {
+            let sign = |i: usize| if signs >> i & 1 == 0 { 1.0 } else { -1.0 };
+            let form = (0..16).map(|k| sign(k / 4) * J[k] * sign(k % 4));
+            (form.sum::<f64>() - trace).powi(2)
+        })
+        .collect();
+    let by_enumeration = squares.iter().sum::<f64>() / 16.0;
     // The variance of the squared deviation, for its standard error. Signs: by
     // enumeration. Normal: the fourth cumulant of zᵀSz is 48 tr S⁴.
     let spread = |probe: Probe| match probe {
         Probe::Rademacher => {
-            let deviations = (0..16u32).map(|signs| {
-                let sign = |i: usize| if signs >> i & 1 == 0 { 1.0 } else { -1.0 };
-                let form = (0..16).map(|k| sign(k / 4) * J[k] * sign(k % 4));
-                (form.sum::<f64>() - trace).powi(2)
-            });
-            let squares: Vec<f64> = deviations.collect();
-            let mean = squares.iter().sum::<f64>() / 16.0;
-            squares.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / 16.0
+            let off = squares.iter().map(|d| (d - by_enumeration).powi(2));
+            off.sum::<f64>() / 16.0
         }
         Probe::Gaussian => {
             let square = s.matmul(&s);
@@ -462,12 +465,6 @@ fn the_estimates_scatter_as_the_formula_says() {
     };
     // The formula itself: signs by enumeration, and normal probes have twice the
     // squares of the diagonal more. A few dozen roundings of numbers below 100.
-    let deviations = (0..16u32).map(|signs| {
-        let sign = |i: usize| if signs >> i & 1 == 0 { 1.0 } else { -1.0 };
-        let form = (0..16).map(|k| sign(k / 4) * J[k] * sign(k % 4));
-        (form.sum::<f64>() - trace).powi(2)
-    });
-    let by_enumeration = deviations.sum::<f64>() / 16.0;
     let diagonal: f64 = (0..4).map(|i| J[5 * i].powi(2)).sum();
     let [signs, normal] = [Probe::Rademacher, Probe::Gaussian].map(|p| p.variance(&jacobian));
     assert!((signs - by_enumeration).abs() <= 50.0 * 100.0 * f64::EPSILON);

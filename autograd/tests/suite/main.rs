@@ -18,6 +18,7 @@ mod residual_mlp;
 mod safetensors;
 mod sweeps;
 
+use autograd::{Algebra, Cpu, Tensor, Tree};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The text a closure panics with.
@@ -29,4 +30,10 @@ fn panic_text<R>(f: impl FnOnce() -> R) -> String {
     let text = payload.downcast_ref::<String>().cloned();
     text.or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()))
         .expect("panics carry text")
+}
+
+/// The tree with its leaves replaced by these, in order.
+fn filled<A: Algebra, M: Tree<Cpu<f64>>>(model: &M, leaves: &[Tensor<A>]) -> M::With<A> {
+    let mut leaves = leaves.iter();
+    model.map(&mut |_| leaves.next().expect("a leaf").clone())
 }

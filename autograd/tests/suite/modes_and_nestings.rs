@@ -1,7 +1,7 @@
 //! What the modes promise beyond single operations: nesting, depth, clear
 //! refusals, shards, divergence, and whole networks.
 
-use crate::panic_text;
+use crate::{filled, panic_text};
 use autograd::check::{Program, check, sample};
 use autograd::{
     Algebra, Cpu, Draw, Dual, Mlp, Tensor, TimeFeatures, Tree, Unary, Var, divergence, grad,
@@ -283,9 +283,7 @@ fn network() -> Mlp<Cpu<f64>> {
 struct Network;
 impl Program for Network {
     fn run<A: Algebra>(&self, inputs: &[Tensor<A>]) -> Tensor<A> {
-        let mut leaves = inputs[2..].iter();
-        let net = network().map(&mut |_| leaves.next().expect("a leaf").clone());
-        net.velocity(&inputs[0], &inputs[1])
+        filled(&network(), &inputs[2..]).velocity(&inputs[0], &inputs[1])
     }
 }
 

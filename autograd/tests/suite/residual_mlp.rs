@@ -1,6 +1,7 @@
 //! The residual perceptron: its formula by hand, its beginning, its
 //! derivatives.
 
+use crate::filled;
 use autograd::check::{Program, check, sample};
 use autograd::{Algebra, Cpu, Draw, ResidualMlp, Tensor, TimeFeatures, Tree, Unary};
 
@@ -96,9 +97,7 @@ fn blocks_begin_as_nothing() {
 struct Network;
 impl Program for Network {
     fn run<A: Algebra>(&self, inputs: &[Tensor<A>]) -> Tensor<A> {
-        let mut leaves = inputs[2..].iter();
-        let net = network().map(&mut |_| leaves.next().expect("a leaf").clone());
-        net.velocity(&inputs[0], &inputs[1])
+        filled(&network(), &inputs[2..]).velocity(&inputs[0], &inputs[1])
     }
 }
 

@@ -7,7 +7,8 @@ use super::reduce::column_sums;
 use super::{POLYNOMIAL, expect_len, extent};
 use crate::device::{Buffer, Grid};
 use crate::error::CudaError;
-use crate::product::{Factor, Precision, matmul};
+use crate::precision::Precision;
+use crate::product::{Factor, matmul};
 use crate::source::Source;
 use std::sync::LazyLock;
 

@@ -16,7 +16,7 @@ use super::bf16::BF16;
 use super::{expect_len, extent};
 use crate::device::{Buffer, Grid};
 use crate::error::CudaError;
-use crate::product::Precision;
+use crate::precision::Precision;
 use crate::source::Source;
 use std::sync::LazyLock;
 

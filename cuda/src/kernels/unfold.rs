@@ -6,7 +6,8 @@
 use super::{expect_len, extent};
 use crate::device::{Argument, Buffer, Grid};
 use crate::error::CudaError;
-use crate::product::{Factor, Precision, matmul};
+use crate::precision::Precision;
+use crate::product::{Factor, matmul};
 use crate::source::Source;
 use std::sync::LazyLock;
 

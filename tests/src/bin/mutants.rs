@@ -16,6 +16,7 @@
 //! was, and tries survivors anew.
 
 use flowgrad_tests::mutation::mutant::Form;
+use flowgrad_tests::mutation::survivor::Known;
 use flowgrad_tests::mutation::trial::{End, Test};
 use flowgrad_tests::mutation::workshop::{Changed, Standing, Workshop};
 use flowgrad_tests::mutation::{literal, operator, survivor};
@@ -178,8 +179,13 @@ fn killer_of_one(workshop: &Workshop, tests: &[Test], n: usize) -> Option<String
 
 fn run(question: &Question) -> Result<bool, String> {
     let begin = Instant::now();
-    let mut workshop = Workshop::new(&root(), &question.package, &question.asked);
-    workshop.features.clone_from(&question.features);
+    let Question {
+        package,
+        asked,
+        features,
+        ..
+    } = question;
+    let mut workshop = Workshop::new(&root(), package, asked, features);
     find(question, &mut workshop)?;
     let count = workshop.mutants.len();
     println!("{count} changes in {} files", workshop.files.len());
@@ -249,12 +255,11 @@ fn run(question: &Question) -> Result<bool, String> {
             }
         }
     }
-    report(&workshop, &survivors)
+    Ok(report(&workshop, &survivors, &known))
 }
 
 /// Lists the survivors; whether all of them are known.
-fn report(workshop: &Workshop, survivors: &[usize]) -> Result<bool, String> {
-    let known = survivor::known(&root())?;
+fn report(workshop: &Workshop, survivors: &[usize], known: &[Known]) -> bool {
     let mut holes = 0;
     for &n in survivors {
         let (mutant, source) = (&workshop.mutants[n], workshop.source(n));
@@ -274,7 +279,7 @@ fn report(workshop: &Workshop, survivors: &[usize]) -> Result<bool, String> {
         "{all} changes: {unviable} do not compile, {killed} killed, {} known survivors, {holes} holes",
         survivors.len() - holes
     );
-    Ok(holes == 0)
+    holes == 0
 }
 
 fn main() -> ExitCode {

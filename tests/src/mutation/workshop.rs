@@ -46,8 +46,8 @@ pub struct Workshop {
     folder: PathBuf,
     package: String,
     asked: Vec<String>,
-    /// Features of the packages to build with, between commas.
-    pub features: String,
+    /// Between commas.
+    features: String,
     /// The files that are changed.
     pub files: BTreeMap<String, Changed>,
     /// All changes.
@@ -60,9 +60,9 @@ type Errors = BTreeSet<(String, usize)>;
 
 impl Workshop {
     /// A copy below `target/`, for changes of a package that the tests of the
-    /// `asked` packages are to notice.
+    /// `asked` packages are to notice, built with these features.
     #[must_use]
-    pub fn new(root: &Path, package: &str, asked: &[String]) -> Self {
+    pub fn new(root: &Path, package: &str, asked: &[String], features: &str) -> Self {
         let folder = root.join("target/mutants").join(package);
         let listed = Command::new("git")
             .args([
@@ -90,7 +90,7 @@ impl Workshop {
             folder,
             package: package.to_owned(),
             asked: asked.to_vec(),
-            features: String::new(),
+            features: features.to_owned(),
             files: BTreeMap::new(),
             mutants: Vec::new(),
             standing: Vec::new(),
