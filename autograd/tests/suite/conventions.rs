@@ -304,6 +304,11 @@ fn long_sums_are_taken_by_halves() {
     for n in [100, 129, 1000, 4097, 100_003usize] {
         let x = Plain::new(&[n], (1..=n).map(|i| i as f64).collect());
         assert_eq!(x.sum().item(), (n * (n + 1) / 2) as f64);
+        // And down the columns of a matrix: 1, 2 and 3 times as much.
+        let rows = (1..=n).flat_map(|i| [1.0, 2.0, 3.0].map(|c| c * i as f64));
+        let sums = Plain::new(&[n, 3], rows.collect()).sum_axis(0);
+        let whole = (n * (n + 1) / 2) as f64;
+        assert_eq!(sums.to_vec(), [whole, 2.0 * whole, 3.0 * whole]);
     }
     let n = 1 << 20;
     let tenths = Tensor::<Cpu<f32>>::full(&[n], 0.1);
@@ -342,6 +347,45 @@ fn elements_are_taken_along_the_axis_that_is_named() {
             "axis {axis}"
         );
     }
+}
+
+/// The place of the largest along each axis of three, by the words of its doc.
+#[test]
+fn the_largest_is_found_along_the_axis_that_is_named() {
+    let shape = [2, 4, 3];
+    let x = Plain::new(&shape, (0..24).map(|i| f64::from(i * 7 % 11)).collect());
+    for axis in 0..3 {
+        let mut lines = shape;
+        lines[axis] = 1;
+        let mut expected = Vec::new();
+        for line in 0..lines.iter().product() {
+            let mut at = [
+                line / (lines[1] * lines[2]),
+                line / lines[2] % lines[1],
+                line % lines[2],
+            ];
+            let values: Vec<f64> = (0..shape[axis])
+                .map(|k| {
+                    at[axis] = k;
+                    x.as_slice()[(at[0] * shape[1] + at[1]) * shape[2] + at[2]]
+                })
+                .collect();
+            let most = values.iter().fold(f64::NEG_INFINITY, |m, &v| m.max(v));
+            expected.extend(values.iter().position(|&v| v == most));
+        }
+        assert_eq!(x.argmax(axis).as_slice(), expected, "axis {axis}");
+    }
+}
+
+/// To `ndarray` and back, in shape and numbers.
+#[test]
+fn arrays_of_ndarray_hold_the_same_numbers() {
+    let x = Plain::new(&[2, 3], (0..6).map(f64::from).collect());
+    let array = x.to_array();
+    assert_eq!(array.shape(), [2, 3]);
+    assert_eq!(array.iter().copied().collect::<Vec<_>>(), x.to_vec());
+    assert_eq!(Plain::from_array(array).to_vec(), x.to_vec());
+    assert_eq!(x.inner().as_slice(), x.as_slice());
 }
 
 /// A variable that leaves a loop of comparisons keeps its place: `select` and
