@@ -15,6 +15,7 @@
 //! TOMS 29 (2003) 1–26.
 
 use crate::root::inverse_roots;
+use crate::vectors::{Vectorized, widest_of};
 
 /// A law of steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,7 +58,7 @@ impl Controller {
         &self,
         errors: &[f64],
         estimate_order: usize,
-        past: &mut [History],
+        past: &mut History,
         (room, out): (&mut [f64], &mut [f64]),
     ) {
         for (room, &error) in room.iter_mut().zip(errors) {
@@ -66,26 +67,31 @@ impl Controller {
             *room = between(LEAST_ERROR, error, 1.0 / LEAST_ERROR);
         }
         inverse_roots(estimate_order + 1, room, out);
-        let judged = errors.iter().zip(&*room).zip(past);
-        for (out, ((&error, &bounded), past)) in out.iter_mut().zip(judged) {
-            let accepted = error <= 1.0;
-            if accepted && self.beta != Self::I.beta {
-                *out *= self.smoothing(bounded, past, estimate_order);
-            }
-            let most = if past.rejected { 1.0 } else { self.most };
-            let wish = between(self.least, self.safety * *out, most); // (RK.4)
-            *out = if error <= f64::MAX { wish } else { self.least };
-            past.rejected = !accepted;
-            if accepted {
-                past.errors = [bounded, past.errors[0]];
+        if self.beta != Self::I.beta {
+            let [before, earlier] = &mut past.errors;
+            let accepted = errors.iter().map(|error| *error <= 1.0);
+            let past = before.iter_mut().zip(earlier);
+            for (((out, &mut bounded), accepted), (before, earlier)) in
+                out.iter_mut().zip(room).zip(accepted).zip(past)
+            {
+                if accepted {
+                    *out *= self.smoothing(bounded, [*before, *earlier], estimate_order);
+                    (*before, *earlier) = (bounded, *before);
+                }
             }
         }
+        let bound = Bound {
+            law: self,
+            errors,
+            rejected: &mut past.rejected,
+            out,
+        };
+        widest_of(errors.len(), bound);
     }
 
     /// What other laws have beside the factor of I.
-    fn smoothing(&self, error: f64, past: &History, estimate_order: usize) -> f64 {
+    fn smoothing(&self, error: f64, [before, earlier]: [f64; 2], estimate_order: usize) -> f64 {
         let [b1, b2, b3] = self.beta;
-        let [before, earlier] = past.errors;
         let exponent = (b1 - 1.0) * error.ln() + b2 * before.ln() + b3 * earlier.ln();
         (-exponent / (estimate_order + 1) as f64).exp()
     }
@@ -103,40 +109,81 @@ fn between(least: f64, x: f64, most: f64) -> f64 {
     if x > least { x } else { least }
 }
 
-/// What a sample's control remembers.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Keeps each factor within its bounds, and notes which steps are rejected.
+struct Bound<'a> {
+    law: &'a Controller,
+    errors: &'a [f64],
+    rejected: &'a mut [bool],
+    out: &'a mut [f64],
+}
+
+impl Vectorized for Bound<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Controller {
+            safety,
+            least,
+            most,
+            ..
+        } = *self.law;
+        let steps = self.errors.iter().zip(self.rejected);
+        for (out, (&error, rejected)) in self.out.iter_mut().zip(steps) {
+            let most = if *rejected { 1.0 } else { most };
+            let wish = between(least, safety * *out, most); // (RK.4)
+            *out = if error <= f64::MAX { wish } else { least };
+            *rejected = !(error <= 1.0);
+        }
+    }
+}
+
+/// What control remembers of each sample.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct History {
-    /// The errors of the last two accepted steps, the latest first.
-    errors: [f64; 2],
+    /// The errors of the last two accepted steps, the latest first, for laws
+    /// that ask for them.
+    errors: [Vec<f64>; 2],
     /// Whether the last attempt was rejected.
-    rejected: bool,
+    rejected: Vec<bool>,
 }
 
 impl History {
     /// Nothing yet: errors of 1, which no exponent changes.
-    pub(crate) const NEW: Self = History {
-        errors: [1.0, 1.0],
-        rejected: false,
-    };
+    pub(crate) fn new(samples: usize) -> Self {
+        History {
+            errors: [(); 2].map(|()| vec![1.0; samples]),
+            rejected: vec![false; samples],
+        }
+    }
+
+    /// Only these samples, in this order.
+    pub(crate) fn pick(&mut self, samples: &[usize]) {
+        for errors in &mut self.errors {
+            *errors = samples.iter().map(|&i| errors[i]).collect();
+        }
+        self.rejected = samples.iter().map(|&i| self.rejected[i]).collect();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What a law with exponents remembers.
     fn after(errors: &[f64]) -> History {
-        let mut history = [History::NEW];
+        let mut history = History::new(1);
         for &e in errors {
             let room = (&mut [0.0][..], &mut [0.0][..]);
-            Controller::I.factors(&[e], 4, &mut history, room);
+            Controller::PID.factors(&[e], 4, &mut history, room);
         }
-        history[0]
+        history
     }
 
     /// The factor of one sample.
     fn one(law: Controller, error: f64, past: &History) -> f64 {
         let mut out = [f64::NAN];
-        law.factors(&[error], 4, &mut [*past], (&mut [0.0], &mut out));
+        law.factors(&[error], 4, &mut past.clone(), (&mut [0.0], &mut out));
         out[0]
     }
 
@@ -160,7 +207,7 @@ mod tests {
     fn earlier_errors_enter_with_their_exponents_and_rejected_ones_do_not() {
         let past = after(&[0.25, 0.5, 3.0]);
         let past = History {
-            rejected: false,
+            rejected: vec![false],
             ..past
         };
         let by_hand = |[b1, b2, b3]: [f64; 3]| {
@@ -178,15 +225,18 @@ mod tests {
     fn a_sample_has_the_same_factor_among_others_and_remembers_the_same() {
         let wild = [0.0, 1e-300, 0.3, 1.0, 1.5, f64::INFINITY, f64::NAN, 7.0];
         let errors: Vec<f64> = (0..27).map(|i| wild[i % 8] * (1.0 + i as f64)).collect();
-        let mut past = vec![after(&[0.5, 3.0]); 27];
+        let mut past = after(&[0.5, 3.0]);
+        past.pick(&[0; 27]);
         let mut factors = vec![0.0; 27];
         let room = (&mut vec![0.0; 27][..], &mut factors[..]);
         Controller::PID.factors(&errors, 4, &mut past, room);
         for (i, &error) in errors.iter().enumerate() {
-            let (mut own, mut factor) = ([after(&[0.5, 3.0])], [0.0]);
+            let (mut own, mut factor) = (after(&[0.5, 3.0]), [0.0]);
             Controller::PID.factors(&[error], 4, &mut own, (&mut [0.0], &mut factor));
-            assert_eq!((own[0], factor[0]), (past[i], factors[i]), "{error}");
-            assert_eq!(past[i].rejected, !(error <= 1.0));
+            let mut same = past.clone();
+            same.pick(&[i]);
+            assert_eq!((own, factor[0]), (same, factors[i]), "{error}");
+            assert_eq!(past.rejected[i], !(error <= 1.0));
         }
     }
 }

@@ -69,16 +69,6 @@ pub struct Counts {
     pub evaluations: usize,
 }
 
-impl Counts {
-    /// One more attempt.
-    #[inline(always)]
-    pub(crate) fn add(&mut self, evaluations: usize, accepted: bool) {
-        self.evaluations += evaluations;
-        self.accepted += usize::from(accepted);
-        self.rejected += usize::from(!accepted);
-    }
-}
-
 impl<S: Clone> End<S> {
     /// Nothing has happened yet.
     pub(crate) fn at_start(y0: &S, t0: f64, rows: usize) -> Self {

@@ -180,7 +180,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         }
         self.end.note_evaluations(made);
         for i in 0..tracks.len() {
-            tracks.counts[i].evaluations += made;
+            tracks.evaluations[i] += made;
             tracks.aim(i, tracks.h[i], plan.t1);
         }
     }
@@ -333,7 +333,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         for (i, &row) in self.rows.iter().enumerate() {
             let entry = self.tracks.of(i);
             self.end.times[row] = self.tracks.t[entry];
-            self.end.counts[row] = self.tracks.counts[entry];
+            self.end.counts[row] = self.tracks.counts(entry);
         }
         if self.rows.len() == self.end.times.len() {
             std::mem::swap(&mut self.end.state, &mut self.y);

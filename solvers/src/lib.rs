@@ -70,6 +70,7 @@ mod tracks;
 mod trajectory;
 pub mod trees;
 mod tsitouras;
+mod vectors;
 mod within;
 
 pub use adaptive::{Adaptive, Batch};
@@ -89,7 +90,7 @@ pub use multistep::{AB2, AB3, AB4, AdamsBashforth};
 pub use norm::{Mean, Norm, Tolerance};
 pub use printed::{Coefficient, Printed};
 pub use reversible::{Companions, reversible_heun};
-pub use rows::Rows;
+pub use rows::{Number, Rows};
 pub use solve::Solve;
 pub use space::{Field, Space};
 pub use tableau::{Estimate, Tableau};

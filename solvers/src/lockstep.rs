@@ -131,7 +131,7 @@ impl<'a, P: Space, F: Field<P::State>> Lockstep<'a, P, F> {
             self.space.put(&mut end.state, &block.rows, &block.y);
         }
         end.times.fill(self.tracks.t[0]);
-        let counts = self.tracks.counts[0];
+        let counts = self.tracks.counts(0);
         end.counts.fill(counts);
         (end.accepted, end.rejected) = (counts.accepted * count, counts.rejected * count);
         end
@@ -191,7 +191,7 @@ impl<'a, P: Space, F: Field<P::State>> Lockstep<'a, P, F> {
             let order = self.estimator.order();
             (plan.starting_step(h0, slope, bend / h0, order), 2)
         };
-        self.tracks.counts[0].evaluations += made;
+        self.tracks.evaluations[0] += made;
         self.tracks.aim(0, direction * step, plan.t1);
         made
     }

@@ -86,10 +86,16 @@ impl Mean {
     #[inline(always)]
     fn of(self, parts: impl Iterator<Item = f64>, count: usize) -> f64 {
         match self {
-            Mean::RootMeanSquare => (parts.map(|q| q * q).sum::<f64>() / count as f64).sqrt(),
+            Mean::RootMeanSquare => mean_square(parts, count).sqrt(),
             Mean::Largest => parts.fold(0.0, larger),
         }
     }
+}
+
+/// What a root mean square is the root of.
+#[inline(always)]
+pub(crate) fn mean_square(parts: impl Iterator<Item = f64>, count: usize) -> f64 {
+    parts.map(|q| q * q).sum::<f64>() / count as f64
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //! `y (1 − e)^(−1/N) = y (1 + e/N + (N+1)/(2N²) e² + …)`, so that an error of
 //! `e` leaves one of the size of `e³`.
 
+use crate::vectors::{Vectorized, widest_of};
+
 /// Its last bit counts 1, so an integer below 2³² that is added stands in the
 /// low bits.
 const INTEGERS: f64 = 4_503_599_627_370_496.0; // 2⁵²
@@ -63,10 +65,24 @@ pub(crate) fn inverse_roots(n: usize, x: &[f64], out: &mut [f64]) {
     }
 }
 
-fn all<const N: usize>(x: &[f64], out: &mut [f64]) {
-    for (out, &x) in out.iter_mut().zip(x) {
-        *out = inverse_root::<N>(x);
+struct All<'a, const N: usize> {
+    x: &'a [f64],
+    out: &'a mut [f64],
+}
+
+impl<const N: usize> Vectorized for All<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (out, &x) in self.out.iter_mut().zip(self.x) {
+            *out = inverse_root::<N>(x);
+        }
     }
+}
+
+fn all<const N: usize>(x: &[f64], out: &mut [f64]) {
+    widest_of(x.len(), All::<N> { x, out });
 }
 
 #[cfg(test)]

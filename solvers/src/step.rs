@@ -3,6 +3,7 @@
 use crate::dense::weight;
 use crate::method::{Method, Terms};
 use crate::space::{Field, Space};
+use crate::vectors::{Vectorized, widest};
 
 /// The times of a step, row by row, or one for all rows.
 #[derive(Clone, Copy)]
@@ -189,19 +190,11 @@ impl<S: Clone> Stages<S> {
     }
 }
 
-/// The times of a node. A node rounded past an end of the step is moved back,
-/// and the end itself is met in bits.
+/// The times of a node.
 #[inline]
 pub(crate) fn node(out: &mut [f64], times: Times<'_>, c: f64) {
-    let at = |t: f64, h: f64, next: f64| {
-        let inside = t + c * h;
-        let (low, high) = if t < next { (t, next) } else { (next, t) };
-        let inside = if inside < low { low } else { inside };
-        let inside = if inside > high { high } else { inside };
-        if c == 1.0 { next } else { inside }
-    };
     if let (&[t], &[h], &[next]) = (times.t, times.h, times.next) {
-        let time = at(t, h, next);
+        let time = node_within(t, h, next, c);
         // Filled by this line alone while there is one time for all, so the
         // first number stands for the others: the last stages share their node.
         if out.first() != Some(&time) {
@@ -209,9 +202,37 @@ pub(crate) fn node(out: &mut [f64], times: Times<'_>, c: f64) {
         }
         return;
     }
-    let steps = times.t.iter().zip(times.h).zip(times.next);
-    for (out, ((&t, &h), &next)) in out.iter_mut().zip(steps) {
-        *out = at(t, h, next);
+    widest(Nodes { out, times, c });
+}
+
+/// A node rounded past an end of the step is moved back, and the end itself is
+/// met in bits.
+#[inline(always)]
+fn node_within(t: f64, h: f64, next: f64, c: f64) -> f64 {
+    let inside = t + c * h;
+    let (low, high) = if t < next { (t, next) } else { (next, t) };
+    let inside = if inside < low { low } else { inside };
+    let inside = if inside > high { high } else { inside };
+    if c == 1.0 { next } else { inside }
+}
+
+/// The times of a node, each row with its own.
+struct Nodes<'a> {
+    out: &'a mut [f64],
+    times: Times<'a>,
+    c: f64,
+}
+
+impl Vectorized for Nodes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Times { t, h, next } = self.times;
+        let steps = t.iter().zip(h).zip(next);
+        for (out, ((&t, &h), &next)) in self.out.iter_mut().zip(steps) {
+            *out = node_within(t, h, next, self.c);
+        }
     }
 }
 

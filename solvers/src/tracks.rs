@@ -7,6 +7,7 @@
 use crate::control::{Controller, History};
 use crate::end::Counts;
 use crate::step::Times;
+use crate::vectors::{Vectorized, widest_of};
 
 /// An entry for each active row, or a single one while they move together.
 #[derive(Clone, Debug)]
@@ -22,12 +23,15 @@ pub(crate) struct Tracks {
     /// What to multiply the step by, and room to find it.
     pub(crate) factor: Vec<f64>,
     pub(crate) room: Vec<f64>,
-    pub(crate) history: Vec<History>,
+    pub(crate) history: History,
     pub(crate) accept: Vec<bool>,
     /// Rows that have arrived may still stand in the batch, and are stepped on
     /// by nothing.
     pub(crate) arrived: Vec<bool>,
-    pub(crate) counts: Vec<Counts>,
+    /// Steps accepted and rejected, and evaluations.
+    pub(crate) accepted: Vec<usize>,
+    pub(crate) rejected: Vec<usize>,
+    pub(crate) evaluations: Vec<usize>,
     /// Whether values within this step were asked for.
     pub(crate) looked: Vec<bool>,
 }
@@ -43,10 +47,12 @@ impl Tracks {
             third: vec![0.0; entries],
             factor: vec![1.0; entries],
             room: vec![0.0; entries],
-            history: vec![History::NEW; entries],
+            history: History::new(entries),
             accept: vec![true; entries],
             arrived: vec![false; entries],
-            counts: vec![Counts::default(); entries],
+            accepted: vec![0; entries],
+            rejected: vec![0; entries],
+            evaluations: vec![0; entries],
             looked: vec![false; entries],
         }
     }
@@ -58,6 +64,15 @@ impl Tracks {
     /// Whether one entry stands for all of these rows.
     pub(crate) fn together(&self, rows: usize) -> bool {
         self.len() == 1 && rows != 1
+    }
+
+    /// What an entry needed so far.
+    pub(crate) fn counts(&self, i: usize) -> Counts {
+        Counts {
+            accepted: self.accepted[i],
+            rejected: self.rejected[i],
+            evaluations: self.evaluations[i],
+        }
     }
 
     /// The entry of a row.
@@ -104,11 +119,17 @@ impl Tracks {
         ] {
             picked(column, entries);
         }
-        picked(&mut self.history, entries);
-        picked(&mut self.accept, entries);
-        picked(&mut self.arrived, entries);
-        picked(&mut self.counts, entries);
-        picked(&mut self.looked, entries);
+        for column in [
+            &mut self.accepted,
+            &mut self.rejected,
+            &mut self.evaluations,
+        ] {
+            picked(column, entries);
+        }
+        for column in [&mut self.accept, &mut self.arrived, &mut self.looked] {
+            picked(column, entries);
+        }
+        self.history.pick(entries);
     }
 
     /// Accepts or rejects each entry by its error, and finds what to multiply
@@ -122,40 +143,24 @@ impl Tracks {
         }
     }
 
-    /// Sets the next step of an entry; one that would leave less than nothing
-    /// takes the whole rest, and ends at `t1` in bits.
-    #[inline(always)]
+    /// Sets the next step of an entry.
     pub(crate) fn aim(&mut self, i: usize, wish: f64, t1: f64) {
-        let left = t1 - self.t[i];
-        let next = self.t[i] + wish;
-        let whole = (wish.abs() >= left.abs()) | ((t1 - next) * wish <= 0.0);
-        (self.h[i], self.next[i]) = if whole { (left, t1) } else { (wish, next) };
+        (self.h[i], self.next[i]) = aimed(self.t[i], wish, t1);
     }
 
     /// Moves the accepted entries on and aims anew, after an attempt of this
     /// many evaluations. The first entry, if there is one, whose step is too
     /// small to move it.
     pub(crate) fn advance(&mut self, evaluations: usize, t1: f64) -> Option<usize> {
-        let mut stuck = None;
-        for i in (0..self.len()).rev() {
-            let accept = self.accept[i];
-            if self.arrived[i] && !accept {
-                continue;
-            }
-            self.counts[i].add(evaluations, accept);
-            self.t[i] = if accept { self.next[i] } else { self.t[i] };
-            let t = self.t[i];
-            // At the end, or at an event that stops it.
-            if self.arrived[i] || t.to_bits() == t1.to_bits() {
-                (self.arrived[i], self.h[i]) = (true, 0.0);
-                continue;
-            }
-            self.aim(i, self.h[i] * self.factor[i], t1);
-            if self.next[i] == t {
-                stuck = Some(i);
-            }
-        }
-        stuck
+        let entries = self.len();
+        let advance = Advance {
+            tracks: self,
+            evaluations,
+            t1,
+        };
+        let stuck = widest_of(entries, advance);
+        let still = |i: &usize| !self.arrived[*i] && self.next[*i] == self.t[*i];
+        stuck.then(|| (0..self.len()).find(still)).flatten()
     }
 
     /// On a grid: all that are under way move to the next interval, if there
@@ -165,7 +170,8 @@ impl Tracks {
             if self.arrived[i] && !self.accept[i] {
                 continue;
             }
-            self.counts[i].add(evaluations, true);
+            self.accepted[i] += 1;
+            self.evaluations[i] += evaluations;
             self.t[i] = self.next[i];
             match interval {
                 Some(interval) if !self.arrived[i] => self.take(i, interval),
@@ -179,5 +185,66 @@ impl Tracks {
     /// The whole interval as the next step.
     pub(crate) fn take(&mut self, i: usize, (from, to): (f64, f64)) {
         (self.t[i], self.h[i], self.next[i]) = (from, to - from, to);
+    }
+}
+
+/// The next step from `t` and where it ends; one that would leave less than
+/// nothing takes the whole rest, and ends at `t1` in bits.
+#[inline(always)]
+fn aimed(t: f64, wish: f64, t1: f64) -> (f64, f64) {
+    let left = t1 - t;
+    let next = t + wish;
+    let whole = (wish.abs() >= left.abs()) | ((t1 - next) * wish <= 0.0);
+    if whole { (left, t1) } else { (wish, next) }
+}
+
+/// See `Tracks::advance`. Column by column: a loop over many at once would have
+/// to ask whether any of them overlap.
+struct Advance<'a> {
+    tracks: &'a mut Tracks,
+    evaluations: usize,
+    t1: f64,
+}
+
+impl Vectorized for Advance<'_> {
+    /// Whether the step of an entry is too small to move it.
+    type Output = bool;
+
+    #[inline(always)]
+    fn call(self) -> bool {
+        let (tracks, t1) = (self.tracks, self.t1);
+        let states = || tracks.accept.iter().zip(&tracks.arrived);
+        for (total, (accept, arrived)) in tracks.evaluations.iter_mut().zip(states()) {
+            // An entry that has arrived is only moved by the step to there.
+            let moves = *accept | !*arrived;
+            *total += if moves { self.evaluations } else { 0 };
+        }
+        for (total, (accept, arrived)) in tracks.rejected.iter_mut().zip(states()) {
+            *total += usize::from(!(*accept | *arrived));
+        }
+        for (total, accept) in tracks.accepted.iter_mut().zip(&tracks.accept) {
+            *total += usize::from(*accept);
+        }
+        for (t, (next, accept)) in tracks
+            .t
+            .iter_mut()
+            .zip(tracks.next.iter().zip(&tracks.accept))
+        {
+            *t = if *accept { *next } else { *t };
+        }
+        for (arrived, t) in tracks.arrived.iter_mut().zip(&tracks.t) {
+            // At the end, or at an event that stops it.
+            *arrived |= t.to_bits() == t1.to_bits();
+        }
+        let mut stuck = false;
+        let ends = tracks.h.iter_mut().zip(&mut tracks.next);
+        let from = tracks.t.iter().zip(&tracks.factor).zip(&tracks.arrived);
+        for ((h, next), ((&t, &factor), &arrived)) in ends.zip(from) {
+            let (step, to) = aimed(t, *h * factor, t1);
+            *h = if arrived { 0.0 } else { step };
+            *next = if arrived { *next } else { to };
+            stuck |= !arrived & (to == t);
+        }
+        stuck
     }
 }

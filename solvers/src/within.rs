@@ -85,7 +85,7 @@ impl<P: Space, F: Field<P::State>> Run<'_, P, F> {
             let i = self.tracks.of(row);
             if asks(row) && !self.tracks.looked[i] {
                 self.tracks.looked[i] = true;
-                self.tracks.counts[i].evaluations += extra;
+                self.tracks.evaluations[i] += extra;
             }
             any |= asks(row);
         }

@@ -4,7 +4,9 @@
 //! this order, so that a row has the same bits in any batch.
 
 use super::{LANES, Terms, cast, unrolled};
+use crate::vectors::{Vectorized, widest};
 use ndarray::NdFloat;
+use std::hint::black_box;
 
 /// `out ← y + hᵣ·Σ c·k` for rows of `d` numbers, with one step for all or one
 /// for each row.
@@ -85,45 +87,41 @@ fn single<F: NdFloat>(y: F, h: F, i: usize, terms: Terms<'_, F>) -> F {
     y + h * sum
 }
 
-/// With a known number of terms, and the step of each number from `step`,
-/// which is asked for the first of a chunk.
-#[inline(always)]
-fn pass<F: NdFloat, const J: usize>(
-    (out, y): (&mut [F], &[F]),
-    terms: Terms<'_, F>,
-    step: impl Fn(usize) -> [F; LANES],
-) {
-    let n = out.len();
-    let c: [F; J] = std::array::from_fn(|j| cast(terms[j].0));
-    let k: [&[[F; LANES]]; J] = std::array::from_fn(|j| terms[j].1[..n].as_chunks().0);
-    let (chunks, rest) = out.as_chunks_mut::<LANES>();
-    for (place, (out, y)) in chunks.iter_mut().zip(y.as_chunks().0).enumerate() {
-        let k = std::array::from_fn(|j| &k[j][place]);
-        chunk((out, y), step(LANES * place), (c, k));
-    }
-    let done = n - rest.len();
-    let last = step(done);
-    for (i, out) in rest.iter_mut().enumerate() {
-        *out = single(y[done + i], last[i], done + i, terms);
-    }
+/// A pass over memory with a known number of terms: `of_chunk` has the steps of
+/// the numbers of a chunk, and `of` that of a number, for those that fill none.
+struct Pass<'a, F, C, S, const J: usize> {
+    out: &'a mut [F],
+    y: &'a [F],
+    terms: Terms<'a, F>,
+    of_chunk: C,
+    of: S,
 }
 
-/// With one step for all. A function of its own, never inlined: so the compiler
-/// knows from its arguments that `out` overlaps nothing, and need not ask at
-/// run time, which it would give up doing for many terms.
-#[inline(never)]
-fn common<F: NdFloat, const J: usize>(out: &mut [F], y: &[F], h: F, c: [F; J], k: [&[F]; J]) {
-    let n = out.len();
-    let y = &y[..n];
-    for k in k {
-        assert!(k.len() == n, "stages are as long as the state");
-    }
-    for i in 0..n {
-        let mut sum = c[0] * k[0][i];
-        for j in 1..J {
-            sum += c[j] * k[j][i];
+impl<F, C, S, const J: usize> Vectorized for Pass<'_, F, C, S, J>
+where
+    F: NdFloat,
+    C: Fn(usize) -> [F; LANES],
+    S: Fn(usize) -> F,
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (terms, n) = (self.terms, self.out.len());
+        let c: [F; J] = std::array::from_fn(|j| cast(terms[j].0));
+        let k: [&[[F; LANES]]; J] = std::array::from_fn(|j| terms[j].1[..n].as_chunks().0);
+        let (chunks, rest) = self.out.as_chunks_mut::<LANES>();
+        for (place, (out, y)) in chunks.iter_mut().zip(self.y.as_chunks().0).enumerate() {
+            let k = std::array::from_fn(|j| &k[j][place]);
+            chunk((out, y), (self.of_chunk)(place), (c, k));
+            // A chunk is the vector. Without this, which is no instruction, the
+            // compiler takes the same place of several chunks for one, and
+            // gathers them: three times slower.
+            black_box(());
         }
-        out[i] = y[i] + h * sum;
+        for (i, out) in (n - rest.len()..).zip(rest) {
+            *out = single(self.y[i], (self.of)(i), i, terms);
+        }
     }
 }
 
@@ -134,29 +132,54 @@ fn combine<F: NdFloat, const J: usize>(
     h: &[f64],
     terms: Terms<'_, F>,
 ) {
-    // The step of number i is that of row i/d; past the end there is none, and
-    // none is used.
-    let of = |row: usize| cast::<F>(h.get(row).copied().unwrap_or(0.0));
+    /// The steps of a chunk's `R` rows.
+    #[inline(always)]
+    fn rows<F: NdFloat, const R: usize>(h: &[f64], place: usize) -> [F; R] {
+        h.as_chunks().0[place].map(cast)
+    }
+    /// The pass.
+    fn pass<F: NdFloat, const J: usize>(
+        (out, y): (&mut [F], &[F]),
+        terms: Terms<'_, F>,
+        of_chunk: impl Fn(usize) -> [F; LANES],
+        of: impl Fn(usize) -> F,
+    ) {
+        widest(Pass::<F, _, _, J> {
+            out,
+            y,
+            terms,
+            of_chunk,
+            of,
+        });
+    }
+    let numbers = (out, y);
     if let [h] = h {
         let h = cast::<F>(*h);
-        let k: [&[F]; J] = std::array::from_fn(|j| &terms[j].1[..out.len()]);
-        let c: [F; J] = std::array::from_fn(|j| cast(terms[j].0));
-        return common::<F, J>(out, y, h, c, k);
+        return pass::<F, J>(numbers, terms, |_| [h; LANES], |_| h);
     }
+    let of = |i: usize| cast::<F>(h[i / dimension]);
     match dimension {
-        1 => pass::<F, J>((out, y), terms, |i| std::array::from_fn(|l| of(i + l))),
-        2 => pass::<F, J>((out, y), terms, |i| {
-            let [a, b, c, d] = std::array::from_fn(|l| of(i / 2 + l));
-            [a, a, b, b, c, c, d, d]
-        }),
-        4 => pass::<F, J>((out, y), terms, |i| {
-            let [a, b] = [of(i / 4), of(i / 4 + 1)];
-            [a, a, a, a, b, b, b, b]
-        }),
-        d if d.is_multiple_of(LANES) => pass::<F, J>((out, y), terms, |i| [of(i / d); LANES]),
-        d => {
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = single(y[i], of(i / d), i, terms);
+        1 => pass::<F, J>(numbers, terms, |place| rows(h, place), of),
+        2 => {
+            let steps = |place| {
+                let [a, b, c, d] = rows(h, place);
+                [a, a, b, b, c, c, d, d]
+            };
+            pass::<F, J>(numbers, terms, steps, of);
+        }
+        4 => {
+            let steps = |place| {
+                let [a, b] = rows(h, place);
+                [a, a, a, a, b, b, b, b]
+            };
+            pass::<F, J>(numbers, terms, steps, of);
+        }
+        d if d.is_multiple_of(LANES) => {
+            pass::<F, J>(numbers, terms, |place| [of(LANES * place); LANES], of);
+        }
+        _ => {
+            for (i, out) in numbers.0.iter_mut().enumerate() {
+                *out = single(y[i], of(i), i, terms);
             }
         }
     }

@@ -2,7 +2,8 @@
 //! memory that writes nothing but the sizes.
 
 use super::{LANES, Terms, unrolled, wide};
-use crate::norm::Norm;
+use crate::norm::{Mean, Norm, larger, mean_square};
+use crate::vectors::{Vectorized, widest};
 use ndarray::NdFloat;
 
 /// The norms of rows of `d` numbers, several at once where all coordinates of
@@ -25,17 +26,17 @@ pub(super) fn row_norms<F: NdFloat>(
         _ if norm.counted(d) < d => one_by_one(out),
         1 => unrolled!(
             count,
-            J => norms::<F, J, 1, 8>(out, between, step, terms, norm),
+            J => widest(Norms::<F, _, J, 1, 8> { out, between, step, terms, norm }),
             many => one_by_one(out)
         ),
         2 => unrolled!(
             count,
-            J => norms::<F, J, 2, 4>(out, between, step, terms, norm),
+            J => widest(Norms::<F, _, J, 2, 4> { out, between, step, terms, norm }),
             many => one_by_one(out)
         ),
         4 => unrolled!(
             count,
-            J => norms::<F, J, 4, 2>(out, between, step, terms, norm),
+            J => widest(Norms::<F, _, J, 4, 2> { out, between, step, terms, norm }),
             many => one_by_one(out)
         ),
         _ => one_by_one(out),
@@ -62,7 +63,7 @@ pub(super) fn root_mean_square<F: NdFloat>(
     }
     let sum = unrolled!(
         terms.len(),
-        J => sum_of_squares::<F, J>(between, h, terms, norm),
+        J => widest(SumOfSquares::<F, J> { between, h, terms, norm }),
         many => return one_by_one()
     );
     (sum / count as f64).sqrt()
@@ -96,6 +97,7 @@ fn in_chunks<'a, F, const J: usize>(terms: Terms<'a, F>) -> ([f64; J], [&'a [[F;
 }
 
 /// The error of one number, and the numbers it lies between.
+#[inline(always)]
 fn deviation<F: NdFloat>(
     i: usize,
     (y0, y1): (&[F], &[F]),
@@ -119,54 +121,92 @@ fn row_norm<F: NdFloat>(
 
 /// The sum of the squared quotients of all numbers, in eight sums that do not
 /// wait for each other and are added in pairs.
-#[inline(never)]
-fn sum_of_squares<F: NdFloat, const J: usize>(
-    (y0, y1): (&[F], &[F]),
+struct SumOfSquares<'a, F, const J: usize> {
+    between: (&'a [F], &'a [F]),
     h: f64,
-    terms: Terms<'_, F>,
-    norm: &Norm,
-) -> f64 {
-    let (c, k) = in_chunks::<F, J>(terms);
-    let mut sums = [0.0; LANES];
-    let (chunks, rest) = y0.as_chunks();
-    for (place, between) in chunks.iter().zip(y1.as_chunks().0).enumerate() {
-        let k = std::array::from_fn(|j| &k[j][place]);
-        let q = quotients(between, [h; LANES], (c, k), norm);
-        for i in 0..LANES {
-            sums[i] += q[i] * q[i];
+    terms: Terms<'a, F>,
+    norm: &'a Norm,
+}
+
+impl<F: NdFloat, const J: usize> Vectorized for SumOfSquares<'_, F, J> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn call(self) -> f64 {
+        let ((y0, y1), h, terms) = (self.between, self.h, self.terms);
+        let (c, k) = in_chunks::<F, J>(terms);
+        let mut sums = [0.0; LANES];
+        let (chunks, rest) = y0.as_chunks();
+        for (place, between) in chunks.iter().zip(y1.as_chunks().0).enumerate() {
+            let k = std::array::from_fn(|j| &k[j][place]);
+            let q = quotients(between, [h; LANES], (c, k), self.norm);
+            for i in 0..LANES {
+                sums[i] += q[i] * q[i];
+            }
         }
+        let done = y0.len() - rest.len();
+        for (sum, i) in sums.iter_mut().zip(done..y0.len()) {
+            let q = self.norm.part(deviation(i, (y0, y1), h, terms));
+            *sum += q * q;
+        }
+        let [a, b, c, d, e, f, g, h] = sums;
+        ((a + b) + (c + d)) + ((e + f) + (g + h))
     }
-    let done = y0.len() - rest.len();
-    for (sum, i) in sums.iter_mut().zip(done..y0.len()) {
-        let q = norm.part(deviation(i, (y0, y1), h, terms));
-        *sum += q * q;
-    }
-    let [a, b, c, d, e, f, g, h] = sums;
-    ((a + b) + (c + d)) + ((e + f) + (g + h))
 }
 
 /// The norms of rows of `D` coordinates, `R` of them in a chunk.
-fn norms<F: NdFloat, const J: usize, const D: usize, const R: usize>(
-    out: &mut [f64],
-    (y0, y1): (&[F], &[F]),
-    step: impl Fn(usize) -> f64,
-    terms: Terms<'_, F>,
-    norm: &Norm,
-) {
-    let (c, k) = in_chunks::<F, J>(terms);
-    let (chunks, rest) = out.as_chunks_mut::<R>();
-    let done = chunks.len() * R;
-    let between = y0.as_chunks().0.iter().zip(y1.as_chunks().0);
-    for (place, (out, between)) in chunks.iter_mut().zip(between).enumerate() {
-        let h: [f64; LANES] = std::array::from_fn(|i| step(place * R + i / D));
-        let k = std::array::from_fn(|j| &k[j][place]);
-        let q = quotients(between, h, (c, k), norm);
-        for r in 0..R {
-            out[r] = norm.mean.over(&q[r * D..(r + 1) * D]);
+struct Norms<'a, F, S, const J: usize, const D: usize, const R: usize> {
+    out: &'a mut [f64],
+    between: (&'a [F], &'a [F]),
+    step: S,
+    terms: Terms<'a, F>,
+    norm: &'a Norm,
+}
+
+impl<F: NdFloat, S: Fn(usize) -> f64, const J: usize, const D: usize, const R: usize>
+    Norms<'_, F, S, J, D, R>
+{
+    /// Of the quotients of each row what `of` makes of them; and how many rows
+    /// that were, since the last ones fill no chunk.
+    #[inline(always)]
+    fn chunks(&mut self, of: impl Fn(&[f64; D]) -> f64) -> usize {
+        let (c, k) = in_chunks::<F, J>(self.terms);
+        let (y0, y1) = self.between;
+        let chunks = self.out.as_chunks_mut::<R>().0;
+        let count = chunks.len();
+        let between = y0.as_chunks().0.iter().zip(y1.as_chunks().0);
+        for (place, (out, between)) in chunks.iter_mut().zip(between).enumerate() {
+            let h: [f64; LANES] = std::array::from_fn(|i| (self.step)(place * R + i / D));
+            let k = std::array::from_fn(|j| &k[j][place]);
+            let q = quotients(between, h, (c, k), self.norm);
+            let rows = q.as_chunks::<D>().0;
+            for r in 0..R {
+                out[r] = of(&rows[r]);
+            }
         }
+        count * R
     }
-    for (i, out) in rest.iter_mut().enumerate() {
-        let row = done + i;
-        *out = row_norm((row * D, D), (y0, y1), step(row), terms, norm);
+}
+
+impl<F: NdFloat, S: Fn(usize) -> f64, const J: usize, const D: usize, const R: usize> Vectorized
+    for Norms<'_, F, S, J, D, R>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn call(mut self) {
+        let done = match self.norm.mean {
+            Mean::RootMeanSquare => {
+                let done = self.chunks(|q| mean_square(q.iter().copied(), D));
+                // Roots are slow one by one and as fast as quotients together.
+                self.out[..done].iter_mut().for_each(|x| *x = x.sqrt());
+                done
+            }
+            Mean::Largest => self.chunks(|q| q.iter().copied().fold(0.0, larger)),
+        };
+        let (rest, step) = (&mut self.out[done..], self.step);
+        for (row, out) in (done..).zip(rest) {
+            *out = row_norm((row * D, D), self.between, step(row), self.terms, self.norm);
+        }
     }
 }

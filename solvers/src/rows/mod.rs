@@ -5,11 +5,12 @@
 
 mod combination;
 mod deviation;
+mod number;
+
+pub use number::Number;
 
 use crate::norm::{Mean, Norm};
 use crate::space::Space;
-use combination::combined;
-use deviation::{root_mean_square, row_norms};
 use ndarray::NdFloat;
 use std::marker::PhantomData;
 
@@ -80,7 +81,7 @@ fn choose_rows<F: NdFloat, const D: usize>(a: &mut [F], b: &[F], choose_b: &[boo
     }
 }
 
-impl<F: NdFloat> Space for Rows<F> {
+impl<F: Number> Space for Rows<F> {
     type State = Vec<F>;
 
     fn rows(&self, y: &Vec<F>) -> usize {
@@ -89,7 +90,7 @@ impl<F: NdFloat> Space for Rows<F> {
 
     fn combine(&self, out: &mut Vec<F>, y: &Vec<F>, h: &[f64], terms: &[(f64, &Vec<F>)]) {
         out.resize(y.len(), F::zero());
-        combined(self.dimension, (out, y), h, terms);
+        F::combined(self.dimension, (out, y), h, terms);
     }
 
     fn error_norm(
@@ -101,10 +102,7 @@ impl<F: NdFloat> Space for Rows<F> {
         norm: &Norm,
     ) {
         let (to, between) = ((out, self.dimension), (&y0[..], &y1[..]));
-        match h {
-            [all] => row_norms(to, between, |_| *all, terms, norm),
-            each => row_norms(to, between, |row| each[row], terms, norm),
-        }
+        F::row_norms(to, between, h, terms, norm);
     }
 
     fn batch_norm(
@@ -119,7 +117,7 @@ impl<F: NdFloat> Space for Rows<F> {
         let squares = (norm.mean, mean) == (Mean::RootMeanSquare, Mean::RootMeanSquare);
         match h {
             // Every number counts alike.
-            [all] if whole && squares => root_mean_square((y0, y1), *all, terms, norm),
+            [all] if whole && squares => F::root_mean_square((y0, y1), *all, terms, norm),
             _ => {
                 self.error_norm(out, (y0, y1), h, terms, norm);
                 mean.over(out)
@@ -181,7 +179,7 @@ mod tests {
     /// All ways to combine and to measure against one number at a time, in bits:
     /// lengths of rows that fill chunks and that do not, few and many terms, one
     /// step for all or one for each.
-    fn every_way_is_the_plain_one<F: NdFloat>() {
+    fn every_way_is_the_plain_one<F: Number>() {
         for (d, rows, terms) in (1..=9).flat_map(|d| {
             let counts = [1, 2, 3, 11].into_iter();
             counts.flat_map(move |rows| (0..=13).map(move |terms| (d, rows, terms)))

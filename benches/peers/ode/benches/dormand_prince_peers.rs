@@ -4,7 +4,10 @@
 //! 2N numbers in `f64`, rtol = atol = 1e-6, from 0 to 10, on one thread:
 //!
 //! * "fused": the algorithm of "shared" written out for this question, each
-//!   stage one pass over whole arrays, the error and its norm another;
+//!   stage one pass over whole arrays, the error and its norm another, compiled
+//!   as a program is by default;
+//! * "fused, wide": the same in the widest vectors of the machine, as `solvers`
+//!   has them;
 //! * "shared": `solvers`, Dormand–Prince, one step for the whole batch by the
 //!   root mean square, which is what the others do;
 //! * "in blocks": the same, each step block by block, 256 oscillators at a time;
@@ -28,6 +31,7 @@ use diffsol::{NalgebraMat, OdeBuilder, OdeSolverMethod, OdeSolverStopReason, Vec
 use flowgrad_benches::in_turn::{in_turn, measuring};
 use flowgrad_benches::one_thread::on_one_thread;
 use ode_solvers::{DVector, Dopri5, OutputType, System};
+use pulp::{Arch, NullaryFnOnce};
 use solvers::{Adaptive, Batch, Mean, Outcome, Rows, Solve, methods::DORMAND_PRINCE};
 use std::hint::black_box;
 use std::time::Duration;
@@ -51,78 +55,144 @@ fn starts(n: usize) -> Vec<f64> {
     (0..2 * n).map(|i| 0.5 + (i as f64 * 0.37).sin()).collect()
 }
 
-#[inline(never)]
-fn stage<const J: usize>(out: &mut [f64], y: &[f64], h: f64, c: [f64; J], k: [&[f64]; J]) {
-    let n = out.len();
-    let (y, k) = (&y[..n], k.map(|k| &k[..n]));
-    for i in 0..n {
-        let mut sum = c[0] * k[0][i];
-        for j in 1..J {
-            sum += c[j] * k[j][i];
+/// `y + h·Σ c·k`.
+struct Stage<'a, const J: usize> {
+    out: &'a mut [f64],
+    y: &'a [f64],
+    h: f64,
+    c: [f64; J],
+    k: [&'a [f64]; J],
+}
+
+impl<const J: usize> NullaryFnOnce for Stage<'_, J> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (h, c, n) = (self.h, self.c, self.out.len());
+        let whole = self.k.map(|k| k[..n].as_chunks::<8>().0);
+        let (chunks, rest) = self.out.as_chunks_mut::<8>();
+        for (place, (out, y)) in chunks.iter_mut().zip(self.y.as_chunks().0).enumerate() {
+            let y: &[f64; 8] = y;
+            let mut sum: [f64; 8] = std::array::from_fn(|i| c[0] * whole[0][place][i]);
+            for j in 1..J {
+                for i in 0..8 {
+                    sum[i] += c[j] * whole[j][place][i];
+                }
+            }
+            *out = std::array::from_fn(|i| y[i] + h * sum[i]);
+            // Keeps a chunk one vector, as in `solvers`.
+            black_box(());
         }
-        out[i] = y[i] + h * sum;
+        for (i, out) in (n - rest.len()..).zip(rest) {
+            let sum = (1..J).fold(c[0] * self.k[0][i], |sum, j| sum + c[j] * self.k[j][i]);
+            *out = self.y[i] + h * sum;
+        }
     }
 }
 
-/// Eight numbers at a time, so that the compiler takes whole vectors and no sum
-/// waits for itself.
-#[inline(never)]
-fn norm<const J: usize>(y: [&[f64]; 2], h: f64, c: [f64; J], k: [&[f64]; J]) -> f64 {
-    let n = y[0].len();
-    let square = |e: f64, y0: f64, y1: f64| {
-        let (a, b) = (y0.abs(), y1.abs());
-        let size = if a > b { a } else { b };
-        let q = h * e / (TOLERANCE + TOLERANCE * size);
-        q * q
-    };
-    let mut squares = [0.0; 8];
-    let [y0, y1] = y.map(|y| y[..n].as_chunks::<8>());
-    let whole = k.map(|k| k[..n].as_chunks::<8>().0);
-    for (place, (y0, y1)) in y0.0.iter().zip(y1.0).enumerate() {
-        let mut e = [0.0; 8];
-        for j in 0..J {
+/// The root mean square of errors. Eight numbers at a time, so that the compiler
+/// takes whole vectors and no sum waits for itself.
+struct Size<'a, const J: usize> {
+    y: [&'a [f64]; 2],
+    h: f64,
+    c: [f64; J],
+    k: [&'a [f64]; J],
+}
+
+impl<const J: usize> NullaryFnOnce for Size<'_, J> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn call(self) -> f64 {
+        let Size { y, h, c, k } = self;
+        let n = y[0].len();
+        let square = |e: f64, y0: f64, y1: f64| {
+            let (a, b) = (y0.abs(), y1.abs());
+            let size = if a > b { a } else { b };
+            let q = h * e / (TOLERANCE + TOLERANCE * size);
+            q * q
+        };
+        let mut squares = [0.0; 8];
+        let [y0, y1] = y.map(|y| y[..n].as_chunks::<8>());
+        let whole = k.map(|k| k[..n].as_chunks::<8>().0);
+        for (place, (y0, y1)) in y0.0.iter().zip(y1.0).enumerate() {
+            let mut e = [0.0; 8];
+            for j in 0..J {
+                for i in 0..8 {
+                    e[i] += c[j] * whole[j][place][i];
+                }
+            }
             for i in 0..8 {
-                e[i] += c[j] * whole[j][place][i];
+                squares[i] += square(e[i], y0[i], y1[i]);
             }
         }
-        for i in 0..8 {
-            squares[i] += square(e[i], y0[i], y1[i]);
+        for (i, (y0, y1)) in (8 * y0.0.len()..n).zip(y0.1.iter().zip(y1.1)) {
+            let e = (0..J).map(|j| c[j] * k[j][i]).sum();
+            squares[i % 8] += square(e, *y0, *y1);
         }
+        (squares.iter().sum::<f64>() / n as f64).sqrt()
     }
-    for (i, (y0, y1)) in (8 * y0.0.len()..n).zip(y0.1.iter().zip(y1.1)) {
-        let e = (0..J).map(|j| c[j] * k[j][i]).sum();
-        squares[i % 8] += square(e, *y0, *y1);
+}
+
+/// In the vectors this program is compiled for, or in the widest of the machine.
+#[inline(always)]
+fn run<const WIDE: bool, L: NullaryFnOnce>(each: L) -> L::Output {
+    if WIDE {
+        Arch::new().dispatch(each)
+    } else {
+        each.call()
     }
-    (squares.iter().sum::<f64>() / n as f64).sqrt()
+}
+
+#[inline(never)]
+fn stage<const WIDE: bool, const J: usize>(
+    out: &mut [f64],
+    y: &[f64],
+    h: f64,
+    c: [f64; J],
+    k: [&[f64]; J],
+) {
+    run::<WIDE, _>(Stage { out, y, h, c, k });
+}
+
+#[inline(never)]
+fn norm<const WIDE: bool, const J: usize>(
+    y: [&[f64]; 2],
+    h: f64,
+    c: [f64; J],
+    k: [&[f64]; J],
+) -> f64 {
+    run::<WIDE, _>(Size { y, h, c, k })
 }
 
 /// Oscillators in a block: the arrays of a step fit a first-level cache.
 const BLOCK: usize = 256;
 
 /// Hairer, Nørsett and Wanner, *Solving ODEs I*, II.4, for one system.
-fn fused(mut y: Vec<f64>) -> Solved {
+fn fused<const WIDE: bool>(mut y: Vec<f64>) -> Solved {
     let zero = vec![0.0; y.len()];
     let mut k: [Vec<f64>; 7] = std::array::from_fn(|_| zero.clone());
     let mut new = zero;
     oscillate(&y, &mut k[0]);
     let (d0, d1) = (
-        norm([&y, &y], 1.0, [1.0], [&y]),
-        norm([&y, &y], 1.0, [1.0], [&k[0]]),
+        norm::<WIDE, _>([&y, &y], 1.0, [1.0], [&y]),
+        norm::<WIDE, _>([&y, &y], 1.0, [1.0], [&k[0]]),
     );
     let h0 = 0.01 * d0 / d1;
-    stage(&mut new, &y, h0, [1.0], [&k[0]]);
+    stage::<WIDE, _>(&mut new, &y, h0, [1.0], [&k[0]]);
     oscillate(&new, &mut k[1]);
-    let d2 = norm([&y, &y], 1.0, [1.0, -1.0], [&k[1], &k[0]]) / h0;
+    let d2 = norm::<WIDE, _>([&y, &y], 1.0, [1.0, -1.0], [&k[1], &k[0]]) / h0;
     let mut h = (0.01 / d1.max(d2)).powf(0.2).min(100.0 * h0);
     let (mut t, mut attempts, mut rejected) = (0.0, 0.0, false);
     while t < END {
         h = h.min(END - t);
         let [k1, k2, k3, k4, k5, k6, k7] = &mut k;
-        stage(&mut new, &y, h, [1.0 / 5.0], [k1]);
+        stage::<WIDE, _>(&mut new, &y, h, [1.0 / 5.0], [k1]);
         oscillate(&new, k2);
-        stage(&mut new, &y, h, [3.0 / 40.0, 9.0 / 40.0], [k1, k2]);
+        stage::<WIDE, _>(&mut new, &y, h, [3.0 / 40.0, 9.0 / 40.0], [k1, k2]);
         oscillate(&new, k3);
-        stage(
+        stage::<WIDE, _>(
             &mut new,
             &y,
             h,
@@ -136,7 +206,7 @@ fn fused(mut y: Vec<f64>) -> Solved {
             64448.0 / 6561.0,
             -212.0 / 729.0,
         ];
-        stage(&mut new, &y, h, c, [k1, k2, k3, k4]);
+        stage::<WIDE, _>(&mut new, &y, h, c, [k1, k2, k3, k4]);
         oscillate(&new, k5);
         let c = [
             9017.0 / 3168.0,
@@ -145,7 +215,7 @@ fn fused(mut y: Vec<f64>) -> Solved {
             49.0 / 176.0,
         ];
         let c = [c[0], c[1], c[2], c[3], -5103.0 / 18656.0];
-        stage(&mut new, &y, h, c, [k1, k2, k3, k4, k5]);
+        stage::<WIDE, _>(&mut new, &y, h, c, [k1, k2, k3, k4, k5]);
         oscillate(&new, k6);
         let c = [
             35.0 / 384.0,
@@ -154,7 +224,7 @@ fn fused(mut y: Vec<f64>) -> Solved {
             -2187.0 / 6784.0,
             11.0 / 84.0,
         ];
-        stage(&mut new, &y, h, c, [k1, k3, k4, k5, k6]);
+        stage::<WIDE, _>(&mut new, &y, h, c, [k1, k3, k4, k5, k6]);
         oscillate(&new, k7);
         let e = [
             -71.0 / 57600.0,
@@ -163,7 +233,7 @@ fn fused(mut y: Vec<f64>) -> Solved {
             17253.0 / 339_200.0,
         ];
         let e = [e[0], e[1], e[2], e[3], -22.0 / 525.0, 1.0 / 40.0];
-        let error = norm([&y, &new], h, e, [k1, k3, k4, k5, k6, k7]);
+        let error = norm::<WIDE, _>([&y, &new], h, e, [k1, k3, k4, k5, k6, k7]);
         attempts += 1.0;
         let ceiling = if rejected { 1.0 } else { 10.0 };
         let factor = (0.9 * error.powf(-0.2)).clamp(0.2, ceiling);
@@ -258,8 +328,9 @@ fn compare(n: usize) {
         pairs.fold(0.0, |worst: f64, (a, b)| worst.max((a - b).abs()))
     };
     let shared = Batch::Shared(Mean::RootMeanSquare);
-    let solves: [(&str, &dyn Fn() -> Solved); 7] = [
-        ("fused", &|| fused(start.clone())),
+    let solves: [(&str, &dyn Fn() -> Solved); 8] = [
+        ("fused", &|| fused::<false>(start.clone())),
+        ("fused, wide", &|| fused::<true>(start.clone())),
         ("shared", &|| here(start.clone(), shared, n)),
         ("in blocks", &|| here(start.clone(), shared, BLOCK)),
         ("own steps", &|| {
@@ -277,8 +348,8 @@ fn compare(n: usize) {
         attempts
     });
     assert_eq!(
-        attempts[..3],
-        [attempts[0]; 3],
+        attempts[..4],
+        [attempts[0]; 4],
         "the same law, the same steps"
     );
     let mut programs = solves.map(|(name, solve)| (name, move || drop(black_box(solve()))));
