@@ -34,8 +34,9 @@
 //! when it is compiled), `order.rs` (the same conditions for any numbers),
 //! `methods.rs` (the data), `dense.rs`, `stability.rs`, `space.rs`, `step.rs`
 //! (the step), `norm.rs`, `control.rs`, `adaptive.rs`, `tracks.rs`, `integrate.rs`
-//! (the loop), `lockstep.rs`, `within.rs`, `event.rs`, `trajectory.rs`. Then, each for itself: `multistep.rs`, `exponential.rs`,
-//! `reversible.rs`, `adjoint/`, `sde/`.
+//! (the loop), `lockstep.rs`, `within.rs`, `event.rs`, `trajectory.rs`; for speed,
+//! `rows/`, `vectors.rs` and `root.rs`. Then, each for itself: `multistep.rs`,
+//! `exponential.rs`, `reversible.rs`, `adjoint/`, `sde/`.
 
 mod adaptive;
 pub mod adjoint;

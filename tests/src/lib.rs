@@ -18,8 +18,8 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
-/// All files below the crates with one of these endings, sorted: path from the
-/// root, and text.
+/// All files below the crates with one of these endings, but for what was built,
+/// sorted: path from the root, and text.
 #[must_use]
 pub fn sources(endings: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -38,7 +38,10 @@ fn collect(folder: &Path, endings: &[&str], found: &mut Vec<(String, String)>) {
     };
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
-            collect(&path, endings, found);
+            // Where a workspace of its own builds, code is generated.
+            if path.file_name().is_some_and(|name| name != "target") {
+                collect(&path, endings, found);
+            }
         } else if endings
             .iter()
             .any(|e| path.extension().is_some_and(|x| x == *e))

@@ -34,7 +34,7 @@ fn march(mut field: Pair, method: &Method, y0: &[f64], nodes: Vec<f64>) -> Vec<f
 }
 
 fn references() -> Value {
-    serde_json::from_str(include_str!("data/references.json")).expect("valid JSON")
+    serde_json::from_str(include_str!("../data/references.json")).expect("valid JSON")
 }
 
 fn numbers(value: &Value) -> Vec<f64> {

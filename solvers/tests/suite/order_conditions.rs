@@ -225,7 +225,7 @@ fn a_wrong_digit_anywhere_is_seen() {
 }
 
 fn fact(name: &str) -> Value {
-    let text = include_str!("data/references.json");
+    let text = include_str!("../data/references.json");
     let references: Value = serde_json::from_str(text).expect("valid JSON");
     references["facts"][name].clone()
 }

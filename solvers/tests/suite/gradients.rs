@@ -165,7 +165,7 @@ fn checkpoints_change_the_cost_and_nothing_else() {
 }
 
 fn flow() -> Gradient {
-    let text = include_str!("data/references.json");
+    let text = include_str!("../data/references.json");
     let references: Value = serde_json::from_str(text).expect("valid JSON");
     let flow = &references["flows"]["forced_damped_pendulum"];
     let number = |v: &Value| v.as_str().expect("text").parse::<f64>().expect("a number");
@@ -390,7 +390,7 @@ fn reversible_steps_are_taken_back_and_their_gradient_is_that_of_the_steps() {
 /// determinant of the flow's derivative.
 #[test]
 fn probability_is_conserved() {
-    let text = include_str!("data/references.json");
+    let text = include_str!("../data/references.json");
     let references: Value = serde_json::from_str(text).expect("valid JSON");
     let number = |v: &Value| v.as_str().expect("text").parse::<f64>().expect("a number");
     let space = Rows::<f64>::new(3);

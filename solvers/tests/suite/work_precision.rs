@@ -40,7 +40,7 @@ fn time(value: &Value) -> f64 {
 
 #[test]
 fn the_work_is_scipys_and_the_error_too() {
-    let text = include_str!("data/references.json");
+    let text = include_str!("../data/references.json");
     let references: Value = serde_json::from_str(text).expect("valid JSON");
     let mut rows = 0;
     for (name, field) in PROBLEMS {

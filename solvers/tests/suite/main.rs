@@ -1,0 +1,16 @@
+//! The tests of what the crate promises, a file for each kind of promise. They
+//! are one program: to compile and link thirteen took longer than to run them.
+
+mod adaptive_law;
+mod batches;
+mod convergence;
+mod dense_output;
+mod events;
+mod exponential;
+mod gradients;
+mod multistep;
+mod order_conditions;
+mod promises;
+mod sde;
+mod trajectory;
+mod work_precision;
