@@ -85,6 +85,15 @@ impl Standardisation {
         deviations.map(|&s| f64::from(s).ln()).sum()
     }
 
+    /// What a file of finite numbers may say but no data have: a deviation that
+    /// is not positive. One of 0 would put all samples in one point.
+    pub(super) fn flaw(&self) -> Option<String> {
+        let deviations = self.deviation.as_slice();
+        let column = deviations.iter().position(|&s| !(s > 0.0))?;
+        let value = deviations[column];
+        Some(format!("scale.deviation is {value} in column {column}"))
+    }
+
     fn each_column(
         &self,
         points: ArrayView2<'_, f64>,

@@ -359,6 +359,9 @@ impl VelocityModel {
         let filled = archive.fill_allowing_extra("", &mut net);
         let filled = filled.and_then(|()| archive.fill("scale", &mut scale));
         filled.map_err(|e| broken(path, &e))?;
+        if let Some(flaw) = scale.flaw() {
+            return Err(unusable(path, flaw));
+        }
         Ok(VelocityModel {
             net,
             settings,
@@ -490,6 +493,24 @@ mod tests {
             };
             let text = error.expect_err("refused").to_string();
             assert!(text.contains("but the model needs [7, 16384]"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_cannot_put_all_samples_in_one_point() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("model.safetensors");
+        let mut trainer = Trainer::new(settings()).expect("valid");
+        for (number, refused) in [(0.0, true), (-0.0, true), (-1.0, true), (1e-30, false)] {
+            let mut archive = trainer.model_archive().expect("finite");
+            let second = Tensor::<Cpu<f32>>::new(&[2], vec![1.0, number]);
+            archive.insert("scale.deviation", &second);
+            archive.write(&file).expect("written");
+            let read = VelocityModel::read(&file).map(|_| ());
+            let said = read.err().map(|error| error.to_string());
+            let flaw = format!("scale.deviation is {number} in column 1");
+            let found = said.as_ref().is_some_and(|said| said.contains(&flaw));
+            assert_eq!((found, said.is_some()), (refused, refused), "{said:?}");
         }
     }
 
