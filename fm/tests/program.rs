@@ -181,14 +181,19 @@ fn wait_for_lines(log: &Path, count: usize) {
 fn a_killed_training_resumes_to_the_same_bits() {
     let root = tempfile::tempdir().expect("a folder");
     let (whole, killed) = (root.path().join("whole"), root.path().join("killed"));
+    let undisturbed = train(&whole, &[]).output().expect("it runs");
+    assert!(undisturbed.status.success());
+    // Into a pipe no bar is drawn: a line for each tenth says the same.
+    let lines = text(&undisturbed.stderr);
+    let tenths = (1..=10).map(|i| format!("step {} of 4000: loss ", 400 * i));
+    let pairs: Vec<_> = lines.lines().zip(tenths).collect();
     assert!(
-        train(&whole, &[])
-            .output()
-            .expect("it runs")
-            .status
-            .success()
+        pairs.iter().all(|(line, start)| line.starts_with(start)),
+        "{lines}"
     );
-    let mut child = train(&killed, &[]).spawn().expect("it starts");
+    assert_eq!((pairs.len(), lines.lines().count()), (10, 10), "{lines}");
+    let child = train(&killed, &[]).stderr(Stdio::null()).spawn();
+    let mut child = child.expect("it starts");
     // The twelfth line stands for step 1200: after the checkpoint of step 1000.
     wait_for_lines(&killed.join("metrics.jsonl"), 12);
     child.kill().expect("it can be killed");

@@ -71,6 +71,8 @@ pub(crate) struct Train {
 /// Steps between two lines of metrics, and between two checkpoints.
 const REPORT: u64 = 100;
 const CHECKPOINT: u64 = 1000;
+/// Lines about a whole training where no bar can be drawn, at most.
+const LINES: u64 = 10;
 
 impl Train {
     /// The settings given, and for the others their defaults.
@@ -168,6 +170,7 @@ impl Train {
         }
         let bar = progress(total, trainer.steps());
         let mut window = Window::new();
+        let mut said = trainer.steps() * LINES / total;
         while trainer.steps() < total && !stop.load(Ordering::Relaxed) {
             trainer.step()?;
             let n = trainer.steps();
@@ -180,7 +183,13 @@ impl Train {
                 let loss = window.mean();
                 let beside = floor.map_or(String::new(), |f| format!(" (floor {:.3})", f.mean));
                 let speed = rate.map_or(String::new(), |rate| format!(", {rate:.0} samples/s"));
-                bar.set_message(format!("loss {loss:.4}{beside}{speed}"));
+                let message = format!("loss {loss:.4}{beside}{speed}");
+                // A bar is not drawn into a file or a pipe.
+                if bar.is_hidden() && (n == total || n * LINES / total > said) {
+                    eprintln!("step {n} of {total}: {message}");
+                    said = n * LINES / total;
+                }
+                bar.set_message(message);
                 let line = serde_json::json!({"step": n, "loss": loss, "samples_per_second": rate});
                 writeln!(log, "{line}").map_err(|e| Error::io(&metrics, "write", e))?;
                 window = Window::new();
