@@ -187,8 +187,8 @@ pub(crate) fn stopped(early: Outcome) -> Error {
             format!("the step of row {sample} at t = {t} is too small to advance"),
             "a looser tolerance, or a smoother field",
         ),
-        Outcome::MaxSteps => (
-            "the largest number of steps did not reach the end".to_owned(),
+        Outcome::MaxSteps { t, sample } => (
+            format!("the largest number of steps brought row {sample} to t = {t}"),
             "a looser tolerance, or a smoother field",
         ),
         other => (format!("{other:?}"), "to reach the end"),

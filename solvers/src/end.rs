@@ -1,13 +1,24 @@
 //! **End**: how a solve ended, where, and what it cost.
 
 /// How a solve ended. A value, not an error: the state reached comes with it.
+///
+/// With steps of its own, a sample that fails stays where it was and the others
+/// go on to their end, as they would alone; of several that fail, the first by
+/// its number is named. On a grid and with common steps the first failure ends
+/// the solve for all; named is the sample that caused it: the first one whose
+/// numbers are not finite, or the one with the largest error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Every sample is at `t₁`, or at the event that ended it.
     Done,
-    /// The step limit was reached; some samples are not at `t₁` yet.
-    MaxSteps,
+    /// The step limit was reached.
+    MaxSteps {
+        /// Where the first sample is that is not at `t₁` yet.
+        t: f64,
+        /// The row.
+        sample: usize,
+    },
     /// The state of a sample stopped being a number.
     NonFinite {
         /// Where its last step began.
@@ -24,6 +35,30 @@ pub enum Outcome {
     },
     /// The observer asked to stop.
     Stopped,
+}
+
+impl Outcome {
+    /// The sample that failed, if one did.
+    #[must_use]
+    pub fn sample(&self) -> Option<usize> {
+        match *self {
+            Outcome::MaxSteps { sample, .. }
+            | Outcome::NonFinite { sample, .. }
+            | Outcome::StepUnderflow { sample, .. } => Some(sample),
+            Outcome::Done | Outcome::Stopped => None,
+        }
+    }
+
+    /// The same in a batch that has `count` rows before these.
+    fn behind(mut self, count: usize) -> Self {
+        if let Outcome::MaxSteps { sample, .. }
+        | Outcome::NonFinite { sample, .. }
+        | Outcome::StepUnderflow { sample, .. } = &mut self
+        {
+            *sample += count;
+        }
+        self
+    }
 }
 
 /// Where a solve ended and what it cost.
@@ -118,16 +153,14 @@ impl<S: Clone> End<S> {
         self.sample_evaluations += part.sample_evaluations;
         self.accepted += part.accepted;
         self.rejected += part.rejected;
-        self.outcome = match part.outcome {
-            Outcome::NonFinite { t, sample } => Outcome::NonFinite {
-                t,
-                sample: first + sample,
-            },
-            Outcome::StepUnderflow { t, sample } => Outcome::StepUnderflow {
-                t,
-                sample: first + sample,
-            },
-            other => other,
-        };
+        self.note(part.outcome.behind(first));
+    }
+
+    /// Takes in how a sample ended: the failure of the first one stays.
+    pub(crate) fn note(&mut self, outcome: Outcome) {
+        let place = |outcome: Outcome| outcome.sample().unwrap_or(usize::MAX);
+        if self.outcome == Outcome::Done || place(outcome) < place(self.outcome) {
+            self.outcome = outcome;
+        }
     }
 }

@@ -104,6 +104,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         if let Some(outcome) = self.begin() {
             return self.finish(outcome);
         }
+        self.compact();
         let most = match self.steps {
             Steps::Grid(nodes) => nodes.len() - 1,
             Steps::Chosen { plan, .. } => plan.max_steps,
@@ -125,9 +126,12 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
                 return self.finish(Outcome::Stopped);
             }
         }
-        let outcome = match self.rows.is_empty() {
-            true => Outcome::Done,
-            false => Outcome::MaxSteps,
+        let outcome = match self.under_way().first() {
+            None => Outcome::Done,
+            Some(&i) => Outcome::MaxSteps {
+                t: self.tracks.t[self.tracks.entry(i)],
+                sample: self.rows[i],
+            },
         };
         self.finish(outcome)
     }
@@ -136,7 +140,16 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
     fn begin(&mut self) -> Option<Outcome> {
         let (t0, _) = self.steps.ends();
         if let Some(sample) = self.solve.space.non_finite_row(&self.y) {
-            return Some(Outcome::NonFinite { t: t0, sample });
+            let outcome = Outcome::NonFinite { t: t0, sample };
+            if !self.steps.of_their_own() {
+                return Some(outcome);
+            }
+            self.end.note(outcome);
+            let space = self.solve.space;
+            for (row, arrived) in self.tracks.arrived.iter_mut().enumerate() {
+                let alone = space.take(&self.y, &[row]);
+                *arrived = space.non_finite_row(&alone).is_some();
+            }
         }
         match self.steps {
             Steps::Grid(nodes) => self.tracks.take(0, (nodes[0], nodes[1])),
@@ -171,7 +184,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
             let pairs = size.iter().zip(&slope);
             let probe = pairs.map(|(&d0, &d1)| direction * plan.probing_step(d0, d1));
             let probe: Vec<f64> = probe.collect();
-            made += stages.probe((space, field), (plan.t0, y), &probe);
+            made += stages.probe((space, field), (plan.t0, plan.t1, y), &probe);
             let bend = norms(&[(1.0, &stages.k[1]), (-1.0, &stages.k[0])]);
             for (i, h) in tracks.h.iter_mut().enumerate() {
                 let (h0, bend) = (probe[i].abs(), bend[i] / probe[i].abs());
@@ -198,7 +211,11 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         match self.steps {
             Steps::Grid(_) => {
                 let row = self.broken_row()?;
-                let t = self.tracks.t[self.tracks.of(row)];
+                for (made, arrived) in self.tracks.evaluations.iter_mut().zip(&self.tracks.arrived)
+                {
+                    *made += if *arrived { 0 } else { self.made };
+                }
+                let t = self.tracks.t[self.tracks.entry(row)];
                 let sample = self.rows[row];
                 Some(Outcome::NonFinite { t, sample })
             }
@@ -214,7 +231,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
     fn broken_row(&self) -> Option<usize> {
         let space = self.solve.space;
         let first = space.non_finite_row(&self.stages.y)?;
-        if !self.tracks.arrived[self.tracks.of(first)] {
+        if !self.tracks.arrived[self.tracks.entry(first)] {
             return Some(first);
         }
         // Rows that have arrived are stepped on with the others, to no effect.
@@ -226,7 +243,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
     /// The rows of the active batch that have not arrived.
     fn under_way(&self) -> Vec<usize> {
         let all = 0..self.rows.len();
-        all.filter(|&i| !self.tracks.arrived[self.tracks.of(i)])
+        all.filter(|&i| !self.tracks.arrived[self.tracks.entry(i)])
             .collect()
     }
 
@@ -263,7 +280,33 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
 
     /// Moves accepted rows on and sets their next steps.
     fn advance(&mut self) -> Option<Outcome> {
-        let (space, all, accept) = (self.solve.space, self.rows.len(), &self.tracks.accept);
+        match self.steps {
+            Steps::Grid(nodes) => {
+                self.move_on();
+                self.interval += 1;
+                let next = nodes.get(self.interval + 1);
+                let interval = next.map(|&next| (nodes[self.interval], next));
+                self.tracks.advance_on_grid(self.made, interval);
+                None
+            }
+            Steps::Chosen { plan, estimator } => {
+                let mut outcome = None;
+                if self.tracks.advance(self.made, plan.t1) {
+                    // Who failed is seen from both ends of the step.
+                    match self.steps.of_their_own() {
+                        true => self.give_up(),
+                        false => outcome = Some(self.culprit(plan, estimator)),
+                    }
+                }
+                self.move_on();
+                outcome
+            }
+        }
+    }
+
+    /// The states of accepted rows, and the slopes that the next step can use.
+    fn move_on(&mut self) {
+        let (space, accept) = (self.solve.space, &self.tracks.accept);
         let accepted = accept.iter().filter(|accept| **accept).count();
         let every = accepted == accept.len();
         if every {
@@ -277,29 +320,37 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
             (true, _) => self.stages.reuse_last_of(space, self.method, accept),
             (false, _) => self.stages.forget(),
         }
-        match self.steps {
-            Steps::Grid(nodes) => {
-                self.interval += 1;
-                let next = nodes.get(self.interval + 1);
-                let interval = next.map(|&next| (nodes[self.interval], next));
-                self.tracks.advance_on_grid(self.made, interval);
-                None
+    }
+
+    /// Notes each sample whose own step is too small, and lets it rest.
+    fn give_up(&mut self) {
+        for i in 0..self.rows.len() {
+            if self.tracks.is_stuck(i) {
+                let (t, sample) = (self.tracks.t[i], self.rows[i]);
+                self.end.note(match self.tracks.error[i].is_finite() {
+                    true => Outcome::StepUnderflow { t, sample },
+                    false => Outcome::NonFinite { t, sample },
+                });
+                (self.tracks.arrived[i], self.tracks.h[i]) = (true, 0.0);
             }
-            Steps::Chosen { plan, .. } => {
-                let stuck = self.tracks.advance(self.made, plan.t1)?;
-                let (t, error) = (self.tracks.t[stuck], self.tracks.error[stuck]);
-                if error.is_finite() {
-                    let sample = self.rows[stuck];
-                    return Some(Outcome::StepUnderflow { t, sample });
-                }
-                // If all rows share the step, the one that broke it is named.
-                let broken = match self.tracks.together(all) {
-                    true => space.non_finite_row(&self.stages.y).unwrap_or(stuck),
-                    false => stuck,
-                };
-                let sample = self.rows[broken];
-                Some(Outcome::NonFinite { t, sample })
-            }
+        }
+    }
+
+    /// A common step is too small: why, and because of which sample.
+    fn culprit(&mut self, plan: &Adaptive, estimator: &Estimator) -> Outcome {
+        let (space, stages) = (self.solve.space, &self.stages);
+        let (y, room) = (&self.y, &mut self.room);
+        weighted(estimator.weights(), &stages.k, |terms| {
+            space.error_norm(room, (y, &stages.y), &[1.0], terms, &plan.norm);
+        });
+        let under_way = self.under_way();
+        let errors: Vec<f64> = under_way.iter().map(|&i| self.room[i]).collect();
+        let worst = under_way[worst(&errors)];
+        let (entry, sample) = (self.tracks.entry(worst), self.rows[worst]);
+        let t = self.tracks.t[entry];
+        match self.tracks.error[entry].is_finite() {
+            true => Outcome::StepUnderflow { t, sample },
+            false => Outcome::NonFinite { t, sample },
         }
     }
 
@@ -331,7 +382,7 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
     /// left in their place is of no use.
     fn deposit(&mut self) {
         for (i, &row) in self.rows.iter().enumerate() {
-            let entry = self.tracks.of(i);
+            let entry = self.tracks.entry(i);
             self.end.times[row] = self.tracks.t[entry];
             self.end.counts[row] = self.tracks.counts(entry);
         }
@@ -360,9 +411,20 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         let counts = &self.end.counts;
         self.end.accepted = counts.iter().map(|counts| counts.accepted).sum();
         self.end.rejected = counts.iter().map(|counts| counts.rejected).sum();
-        self.end.outcome = outcome;
+        self.end.note(outcome);
         self.end
     }
+}
+
+/// The place of the first number that is not finite, or else of the largest.
+pub(crate) fn worst(errors: &[f64]) -> usize {
+    let size = |i: &usize| match errors[*i].is_finite() {
+        true => errors[*i],
+        false => f64::INFINITY,
+    };
+    // The first of equals.
+    let larger = |a: usize, b: usize| if size(&b) > size(&a) { b } else { a };
+    (0..errors.len()).reduce(larger).unwrap_or(0)
 }
 
 /// Two estimates that vanish to orders 5 and 3, mixed into one that vanishes to
@@ -374,10 +436,12 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
 ///
 /// Hairer, Nørsett and Wanner, *Solving ODEs I*, II.10.
 pub(crate) fn mixed(fifth: f64, third: f64) -> f64 {
-    if fifth == 0.0 {
+    let square = fifth * fifth;
+    // Also where it is too small for a number: 0/0 would be a rejection.
+    if square == 0.0 {
         return 0.0;
     }
-    fifth * fifth / (fifth * fifth + 0.01 * third * third).sqrt() // (RK.13)
+    square / (square + 0.01 * third * third).sqrt() // (RK.13)
 }
 
 /// The size of `h·Σ c·k` for each entry of the tracks: that of its row, or that

@@ -8,11 +8,11 @@
 
 use crate::adaptive::Adaptive;
 use crate::end::{End, Outcome};
-use crate::integrate::mixed;
+use crate::integrate::{mixed, worst};
 use crate::method::{Estimator, Method, Terms};
 use crate::norm::{Mean, larger};
 use crate::space::{Field, Space};
-use crate::step::{Stages, Times, weighted};
+use crate::step::{Stages, weighted};
 use crate::tracks::Tracks;
 use std::mem::swap;
 
@@ -102,31 +102,37 @@ impl<'a, P: Space, F: Field<P::State>> Lockstep<'a, P, F> {
             return end;
         }
         end.note_evaluations(self.begin());
-        end.outcome = Outcome::MaxSteps;
-        let mut known = true;
+        let (mut known, mut failed) = (true, None);
         for _ in 0..self.plan.max_steps {
-            let made = self.attempt(known);
+            let step = [self.tracks.t[0], self.tracks.h[0], self.tracks.next[0]];
+            let made = self.attempt(known, step);
             end.evaluations += made;
             end.sample_evaluations += made * count;
             self.tracks
                 .judge(&self.plan.controller, self.estimator.order());
             let accepted = self.tracks.accept[0];
-            known = !accepted || self.method.first_same_as_last;
-            if self.tracks.advance(made, t1).is_some() {
-                end.outcome = self.stuck();
-                break;
+            if self.tracks.advance(made, t1) {
+                failed = Some(self.culprit(known, step));
             }
+            known = !accepted || self.method.first_same_as_last;
             if accepted {
                 for block in &mut self.blocks {
                     swap(&mut block.y, &mut block.next);
                     swap(&mut block.slope, &mut block.last);
                 }
             }
-            if self.tracks.arrived[0] {
-                end.outcome = Outcome::Done;
+            if self.tracks.arrived[0] || failed.is_some() {
                 break;
             }
         }
+        end.outcome = match (failed, self.tracks.arrived[0]) {
+            (Some(outcome), _) => outcome,
+            (None, true) => Outcome::Done,
+            (None, false) => Outcome::MaxSteps {
+                t: self.tracks.t[0],
+                sample: 0,
+            },
+        };
         for block in &self.blocks {
             self.space.put(&mut end.state, &block.rows, &block.y);
         }
@@ -184,7 +190,7 @@ impl<'a, P: Space, F: Field<P::State>> Lockstep<'a, P, F> {
         } else {
             let h0 = plan.probing_step(size, slope);
             let [bend, _] = self.each(|(space, field), stages, y, room| {
-                stages.probe((space, field), (plan.t0, y), &[direction * h0]);
+                stages.probe((space, field), (plan.t0, plan.t1, y), &[direction * h0]);
                 let terms = [(1.0, &stages.k[1]), (-1.0, &stages.k[0])];
                 [space.batch_norm(room, (y, y), &[1.0], &terms, norm), 0.0]
             });
@@ -197,28 +203,19 @@ impl<'a, P: Space, F: Field<P::State>> Lockstep<'a, P, F> {
     }
 
     /// A trial step of all blocks and its error. Returns the evaluations made.
-    fn attempt(&mut self, known: bool) -> usize {
+    fn attempt(&mut self, known: bool, step: [f64; 3]) -> usize {
         let (method, norm) = (self.method, (&self.plan.norm, self.mean));
-        let (t, h, next) = (self.tracks.t[0], self.tracks.h[0], self.tracks.next[0]);
-        let times = Times {
-            t: &[t],
-            h: &[h],
-            next: &[next],
-        };
         let (first, second) = match self.estimator {
             Estimator::Embedded { weights, .. } => (weights, None),
             Estimator::FifthAndThird { fifth, third } => (fifth, Some(third)),
         };
         let mut made = 0;
-        let [error, third] = self.each(|(space, field), stages, y, room| {
-            match known {
-                true => stages.keep_first(),
-                false => stages.forget(),
-            }
-            made = stages.attempt((space, field), method, (times, y));
+        let [error, third] = self.each(|problem, stages, y, room| {
+            let space = problem.0;
+            made = stages.try_step(problem, method, (known, &step, y));
             let mut size = |row: &Terms| {
                 weighted(row, &stages.k, |terms| {
-                    space.batch_norm(room, (y, &stages.y), times.h, terms, norm)
+                    space.batch_norm(room, (y, &stages.y), &step[1..2], terms, norm)
                 })
             };
             [size(first), second.map_or(0.0, size)]
@@ -230,19 +227,25 @@ impl<'a, P: Space, F: Field<P::State>> Lockstep<'a, P, F> {
         made
     }
 
-    /// The step is too small to move anything, and why.
-    fn stuck(&self) -> Outcome {
-        let t = self.tracks.t[0];
-        let broken = self.blocks.iter().find_map(|block| {
-            let row = self.space.non_finite_row(&block.next)?;
-            Some(block.rows[row])
+    /// The step is too small to move anything: why, and because of which sample.
+    /// The slopes of all blocks but the last are gone, so the attempt that led
+    /// here is made once more; its evaluations are not counted again.
+    fn culprit(&mut self, known: bool, step: [f64; 3]) -> Outcome {
+        let (method, norm, estimator) = (self.method, &self.plan.norm, self.estimator);
+        let mut errors = Vec::new();
+        self.each(|problem, stages, y, room| {
+            let space = problem.0;
+            stages.try_step(problem, method, (known, &step, y));
+            weighted(estimator.weights(), &stages.k, |terms| {
+                space.error_norm(room, (y, &stages.y), &[1.0], terms, norm);
+            });
+            errors.extend_from_slice(room);
+            [0.0; 2]
         });
+        let (t, sample) = (self.tracks.t[0], worst(&errors));
         match self.tracks.error[0].is_finite() {
-            true => Outcome::StepUnderflow { t, sample: 0 },
-            false => Outcome::NonFinite {
-                t,
-                sample: broken.unwrap_or(0),
-            },
+            true => Outcome::StepUnderflow { t, sample },
+            false => Outcome::NonFinite { t, sample },
         }
     }
 }

@@ -79,6 +79,14 @@ impl Estimator {
             Estimator::FifthAndThird { .. } => 7,
         }
     }
+
+    /// Its weights; of two, those of the one that vanishes to order 5.
+    pub(crate) fn weights(&self) -> &Terms {
+        match self {
+            Estimator::Embedded { weights, .. } => weights,
+            Estimator::FifthAndThird { fifth, .. } => fifth,
+        }
+    }
 }
 
 impl Method {

@@ -41,13 +41,15 @@ impl Norm {
     /// ```
     ///
     /// or the largest of the quotients. The coordinates come as
-    /// `(error, y₀, y₁)`. If an error or a `y₁` among those that count is not
+    /// `(error, y₀, y₁)`. If an error among those that count, or any `y₁`, is not
     /// finite, neither is the size; `y₀` is finite, since a step begins there.
     #[must_use]
-    pub fn of(&self, coordinates: impl ExactSizeIterator<Item = (f64, f64, f64)>) -> f64 {
+    pub fn of(&self, mut coordinates: impl ExactSizeIterator<Item = (f64, f64, f64)>) -> f64 {
         let count = self.counted(coordinates.len());
-        let parts = coordinates.take(count).map(|c| self.part(c));
-        self.mean.of(parts, count) // (RK.5)
+        let parts = coordinates.by_ref().take(count).map(|c| self.part(c));
+        let size = self.mean.of(parts, count); // (RK.5)
+        // What does not count is still to be a number: 0, or NaN.
+        coordinates.fold(size, |size, (_, _, y1)| size + 0.0 * y1)
     }
 
     /// How many of `dimension` coordinates count.
@@ -56,13 +58,16 @@ impl Norm {
     }
 
     /// The quotient of one coordinate.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn part(&self, (error, y0, y1): (f64, f64, f64)) -> f64 {
         let (a, b) = (y0.abs(), y1.abs());
         let size = if a > b { a } else { b };
+        // A number that is 0 is known to the smallest there is, or 0/0 would
+        // refuse what has no error.
+        let absolute = self.tolerance.absolute.max(f64::MIN_POSITIVE);
         // What is added is NaN where y₁ is not finite: an error over an infinite
         // size would be 0.
-        (error + 0.0 * y1) / (self.tolerance.absolute + self.tolerance.relative * size)
+        (error + 0.0 * y1) / (absolute + self.tolerance.relative * size)
     }
 }
 

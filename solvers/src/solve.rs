@@ -188,9 +188,9 @@ impl<'a, P: Space, F: Field<P::State>> Solve<'a, P, F> {
             for (all, part) in whole.saved.iter_mut().zip(&part.saved) {
                 space.put(all, &rows, part);
             }
-            let done = part.outcome == Outcome::Done;
+            let stopped = part.outcome == Outcome::Stopped;
             whole.gather(first, part);
-            if !done {
+            if stopped {
                 break;
             }
         }

@@ -55,12 +55,12 @@ impl<S: Clone> Stages<S> {
         1
     }
 
-    /// The slope at the end of an explicit Euler step, in the place of the
-    /// second. Returns the evaluations made.
+    /// The slope at the end of an explicit Euler step that goes no further than
+    /// to `t1`, in the place of the second. Returns the evaluations made.
     pub(crate) fn probe<P, F>(
         &mut self,
         (space, field): (&P, &mut F),
-        (t, y): (f64, &S),
+        (t, t1, y): (f64, f64, &S),
         h: &[f64],
     ) -> usize
     where
@@ -69,7 +69,11 @@ impl<S: Clone> Stages<S> {
     {
         let (first, rest) = self.k.split_at_mut(1);
         space.combine(&mut self.y, y, h, &[(1.0, &first[0])]);
-        let at = |time: &mut f64, h: &f64| *time = t + h;
+        // A step over the whole interval may be rounded past its end.
+        let at = |time: &mut f64, h: &f64| {
+            let end = t + h;
+            *time = if (t1 - end) * h < 0.0 { t1 } else { end };
+        };
         match h {
             [all] => self.times[0].iter_mut().for_each(|time| at(time, all)),
             each => self.times[0]
@@ -104,6 +108,31 @@ impl<S: Clone> Stages<S> {
         }
         self.known = method.stages();
         method.stages() - before
+    }
+
+    /// One trial step of all rows from `t` by `h` to `next`, of which the first
+    /// slope may be known. Returns the evaluations made.
+    pub(crate) fn try_step<P, F>(
+        &mut self,
+        problem: (&P, &mut F),
+        method: &Method,
+        (known, [t, h, next], y): (bool, &[f64; 3], &S),
+    ) -> usize
+    where
+        P: Space<State = S>,
+        F: Field<S>,
+    {
+        match known {
+            true => self.keep_first(),
+            false => self.forget(),
+        }
+        let one = std::slice::from_ref;
+        let times = Times {
+            t: one(t),
+            h: one(h),
+            next: one(next),
+        };
+        self.attempt(problem, method, (times, y))
     }
 
     /// The stages that only dense output needs, if there are any. The result
@@ -260,7 +289,7 @@ pub(crate) fn interpolate<P: Space>(
     }
 }
 
-/// Most stages of the methods at hand.
+/// Most stages of the methods at hand; more of them cost an allocation.
 const MOST_STAGES: usize = 16;
 
 /// Calls `f` with the stages paired with their coefficients, on the stack.
@@ -277,6 +306,7 @@ pub(crate) fn weighted<S, R>(row: &Terms, k: &[S], f: impl FnOnce(&[(f64, &S)]) 
         [a, b, c, d] => f(&[pair(a), pair(b), pair(c), pair(d)]),
         [a, b, c, d, e] => f(&[pair(a), pair(b), pair(c), pair(d), pair(e)]),
         [a, b, c, d, e, g] => f(&[pair(a), pair(b), pair(c), pair(d), pair(e), pair(g)]),
+        many if many.len() > MOST_STAGES => f(&many.iter().map(pair).collect::<Vec<_>>()),
         many => {
             let mut room = [pair(&many[0]); MOST_STAGES];
             for (room, term) in room.iter_mut().zip(many) {

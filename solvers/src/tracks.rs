@@ -76,7 +76,7 @@ impl Tracks {
     }
 
     /// The entry of a row.
-    pub(crate) fn of(&self, row: usize) -> usize {
+    pub(crate) fn entry(&self, row: usize) -> usize {
         if self.len() == 1 { 0 } else { row }
     }
 
@@ -149,18 +149,36 @@ impl Tracks {
     }
 
     /// Moves the accepted entries on and aims anew, after an attempt of this
-    /// many evaluations. The first entry, if there is one, whose step is too
-    /// small to move it.
-    pub(crate) fn advance(&mut self, evaluations: usize, t1: f64) -> Option<usize> {
+    /// many evaluations. Whether there is an entry whose step is too small to
+    /// move it.
+    pub(crate) fn advance(&mut self, evaluations: usize, t1: f64) -> bool {
         let entries = self.len();
         let advance = Advance {
             tracks: self,
             evaluations,
             t1,
         };
-        let stuck = widest_of(entries, advance);
-        let still = |i: &usize| !self.arrived[*i] && self.next[*i] == self.t[*i];
-        stuck.then(|| (0..self.len()).find(still)).flatten()
+        widest_of(entries, advance) && self.still_stuck(t1)
+    }
+
+    /// After an accepted step the next one is at least to the next number there
+    /// is: only a rejection says that it would have to be smaller, and why.
+    fn still_stuck(&mut self, t1: f64) -> bool {
+        let mut stuck = false;
+        for i in 0..self.len() {
+            if self.is_stuck(i) && self.accept[i] {
+                let t = self.t[i];
+                let next = if t1 > t { t.next_up() } else { t.next_down() };
+                (self.h[i], self.next[i]) = (next - t, next);
+            }
+            stuck |= self.is_stuck(i);
+        }
+        stuck
+    }
+
+    /// Whether the next step of an entry is too small to move it.
+    pub(crate) fn is_stuck(&self, i: usize) -> bool {
+        !self.arrived[i] && self.next[i] == self.t[i]
     }
 
     /// On a grid: all that are under way move to the next interval, if there

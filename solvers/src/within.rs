@@ -32,12 +32,12 @@ impl<P: Space, F: Field<P::State>> Run<'_, P, F> {
 
     /// Whether a row was moved on by this step.
     fn accepted(&self, row: usize) -> bool {
-        self.tracks.accept[self.tracks.of(row)]
+        self.tracks.accept[self.tracks.entry(row)]
     }
 
     /// The step of a row: `t`, `h`, `next`.
     fn step(&self, row: usize) -> (f64, f64, f64) {
-        let (tracks, i) = (&self.tracks, self.tracks.of(row));
+        let (tracks, i) = (&self.tracks, self.tracks.entry(row));
         (tracks.t[i], tracks.h[i], tracks.next[i])
     }
 
@@ -82,7 +82,7 @@ impl<P: Space, F: Field<P::State>> Run<'_, P, F> {
         let extra = self.method.c.len() - self.method.stages();
         let mut any = false;
         for row in 0..self.rows.len() {
-            let i = self.tracks.of(row);
+            let i = self.tracks.entry(row);
             if asks(row) && !self.tracks.looked[i] {
                 self.tracks.looked[i] = true;
                 self.tracks.evaluations[i] += extra;

@@ -184,6 +184,11 @@ fn halves<'a, S, R>(
     let Some((_, some)) = terms.first() else {
         return f(&[], &[]);
     };
+    if terms.len() > MOST {
+        let first: Vec<_> = terms.iter().map(|(c, pair)| (*c, &pair.0)).collect();
+        let second: Vec<_> = terms.iter().map(|(c, pair)| (*c, &pair.1)).collect();
+        return f(&first, &second);
+    }
     let (mut first, mut second) = ([(0.0, &some.0); MOST], [(0.0, &some.1); MOST]);
     for (i, (c, pair)) in terms.iter().enumerate() {
         (first[i], second[i]) = ((*c, &pair.0), (*c, &pair.1));
@@ -191,7 +196,7 @@ fn halves<'a, S, R>(
     f(&first[..terms.len()], &second[..terms.len()])
 }
 
-/// Most stages of the methods at hand.
+/// Most stages of the methods at hand; more of them cost an allocation.
 const MOST: usize = 16;
 
 impl<P: Space> Space for Pairs<'_, P> {

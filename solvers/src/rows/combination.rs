@@ -178,9 +178,8 @@ fn combine<F: NdFloat, const J: usize>(
             pass::<F, J>(numbers, terms, |place| [of(LANES * place); LANES], of);
         }
         _ => {
-            for (i, out) in numbers.0.iter_mut().enumerate() {
-                *out = single(y[i], of(i), i, terms);
-            }
+            let steps = |place| std::array::from_fn(|l| of(LANES * place + l));
+            pass::<F, J>(numbers, terms, steps, of);
         }
     }
 }

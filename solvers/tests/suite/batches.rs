@@ -298,7 +298,7 @@ fn blocks_change_no_answer() {
         .fixed(&methods::RK4, y0, &grid)
         .expect("a valid problem");
     assert_eq!(end.outcome, Outcome::NonFinite { t: 0.0, sample: 17 });
-    assert_eq!((end.times[0], end.times[29]), (3.0, 0.0));
+    assert_eq!((end.times[0], end.times[29]), (3.0, 3.0));
 }
 
 /// A batch with common steps, in blocks or as a whole.
@@ -370,7 +370,10 @@ fn blocks_with_common_steps_end_as_the_whole_does() {
         parts.outcome
     };
     plan.max_steps = 4;
-    assert_eq!(both(pendulum, &plan), Outcome::MaxSteps);
+    match both(pendulum, &plan) {
+        Outcome::MaxSteps { t, sample: 0 } => assert!(0.0 < t && t < 3.0, "{t}"),
+        other => panic!("{other:?}"),
+    }
     plan.max_steps = 10_000;
     // One sample's field breaks down at a time that no step can pass.
     let broken = |t: &[f64], y: &Points, dy: &mut Points| {

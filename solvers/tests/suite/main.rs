@@ -7,6 +7,7 @@ mod convergence;
 mod dense_output;
 mod events;
 mod exponential;
+mod failures;
 mod gradients;
 mod multistep;
 mod order_conditions;

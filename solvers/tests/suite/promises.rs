@@ -221,7 +221,8 @@ fn the_step_limit_and_the_observer_end_a_solve_with_its_state() {
     let end = Solve::new(&PAIRS, &mut field)
         .adaptive(&methods::DORMAND_PRINCE, vec![1.0, 0.3], &plan)
         .expect("valid");
-    assert_eq!(end.outcome, Outcome::MaxSteps);
+    let t = end.times[0];
+    assert_eq!(end.outcome, Outcome::MaxSteps { t, sample: 0 });
     assert!(end.times[0] > 0.0 && end.times[0] < 10.0 && end.accepted + end.rejected == 5);
     let mut left = 3;
     let mut observer = |_: &[f64], _: &Vec<f64>| {
