@@ -3,6 +3,7 @@
 use solvers::{Adaptive, Batch, End, Mean, Method, Outcome, Rows, Solve, methods};
 
 type Points = Vec<f64>;
+type Field = fn(&[f64], &Points, &mut Points);
 
 const LINE: Rows<f64> = Rows::new(1);
 
@@ -98,7 +99,7 @@ fn a_failure_of_a_common_step_names_the_sample_that_caused_it() {
         }
     };
     for method in pairs() {
-        let fields: [(fn(&[f64], &Points, &mut Points), _); 2] = [(square, 2), (nan_from_one, 4)];
+        let fields: [(Field, usize); 2] = [(square, 2), (nan_from_one, 4)];
         for (field, culprit) in fields {
             let whole = solved(field, method, (STARTS.to_vec(), &plan, 8));
             assert_eq!(whole.outcome.sample(), Some(culprit), "{}", method.name);
