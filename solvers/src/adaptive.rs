@@ -97,6 +97,34 @@ impl Adaptive {
         {
             return refuse("the first step", h, "a positive number");
         }
+        let Controller {
+            safety,
+            least,
+            most,
+            beta,
+        } = self.controller;
+        for (name, value, holds, expected) in [
+            (
+                "the safety factor",
+                safety,
+                safety > 0.0 && safety <= 1.0,
+                "above 0, at most 1",
+            ),
+            (
+                "the least factor",
+                least,
+                least > 0.0 && least < 1.0,
+                "between 0 and 1",
+            ),
+            ("the largest factor", most, most >= 1.0, "at least 1"),
+        ] {
+            if !holds {
+                return refuse(name, value, expected);
+            }
+        }
+        if let Some(&exponent) = beta.iter().find(|b| !b.is_finite()) {
+            return refuse("an exponent of the controller", exponent, "a finite number");
+        }
         if self.norm.leading == Some(0) {
             return refuse("the number of coordinates in the norm", 0.0, "at least 1");
         }
@@ -191,6 +219,39 @@ mod tests {
         assert!(plan.check().is_err());
         plan.norm.leading = Some(1);
         assert!(plan.check().is_ok());
+    }
+
+    #[test]
+    fn a_law_that_cannot_shrink_or_grow_a_step_is_refused() {
+        let law = Controller::PI;
+        for (controller, fits) in [
+            (law, true),
+            (Controller { safety: 1.0, ..law }, true),
+            (Controller { safety: 1.1, ..law }, false),
+            (Controller { safety: 0.0, ..law }, false),
+            (Controller { least: 1.0, ..law }, false),
+            (Controller { least: 0.0, ..law }, false),
+            (Controller { most: 1.0, ..law }, true),
+            (Controller { most: 0.9, ..law }, false),
+            (
+                Controller {
+                    most: f64::NAN,
+                    ..law
+                },
+                false,
+            ),
+            (
+                Controller {
+                    beta: [0.7, f64::INFINITY, 0.0],
+                    ..law
+                },
+                false,
+            ),
+        ] {
+            let mut plan = plan();
+            plan.controller = controller;
+            assert_eq!(plan.check().is_ok(), fits, "{controller:?}");
+        }
     }
 
     #[test]

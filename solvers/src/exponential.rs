@@ -22,6 +22,8 @@
 //! `b_t = 0` the logarithm is infinite; there the step is of order 1, which
 //! needs no logarithm: `x_t = (b_t/b_s) x_s + (a_t − b_t a_s/b_s) D`.
 //!
+//! Backwards, from data to noise, all of it holds with a negative `h`.
+//!
 //! The second step of order 3 must not follow a first step of order 1, whose
 //! error is `O(h²)` once: the first step of order 3 looks half way, at the cost
 //! of one evaluation.
@@ -47,8 +49,8 @@ pub enum ExponentialOrder {
 ///
 /// # Errors
 /// If at a node a coefficient is negative or not finite, both vanish, the
-/// ratio of signal to noise does not grow along the grid, or `b` vanishes
-/// before the last node.
+/// ratio of signal to noise neither grows all along the grid nor falls, or `b`
+/// vanishes before the last node: nothing goes back from pure data.
 pub fn exponential<P: Space, F: Field<P::State>>(
     space: &P,
     path: impl Fn(f64) -> (f64, f64),
@@ -128,7 +130,7 @@ impl Place {
         let mut middle = Place::at(0.5 * (low + high), path);
         // As many bisections as a number has bits.
         for _ in 0..53 {
-            if middle.lambda < wanted {
+            if (middle.lambda < wanted) == (from.lambda < wanted) {
                 low = middle.t;
             } else {
                 high = middle.t;
@@ -160,11 +162,17 @@ fn check(places: &[Place]) -> Result<(), Error> {
             return refuse("the time of a node", place.t, "noise before the last node");
         }
     }
-    match places.windows(2).find(|w| !(w[1].lambda > w[0].lambda)) {
+    // The first step says which way the path is gone.
+    let grows = places[1].lambda > places[0].lambda;
+    let goes_on = |w: &[Place]| match grows {
+        true => w[1].lambda > w[0].lambda,
+        false => w[1].lambda < w[0].lambda,
+    };
+    match places.windows(2).find(|w| !goes_on(w)) {
         Some(w) => refuse(
             "the time of a node",
             w[1].t,
-            "more signal than at the node before",
+            "more signal at every node than at the one before, or less at every one",
         ),
         None => Ok(()),
     }
@@ -246,7 +254,7 @@ fn extrapolated(places: &[f64], to: f64) -> [f64; 3] {
 
 /// `I₀, I₁, I₂` of (EX.2).
 fn integrals(h: f64) -> [f64; 3] {
-    if h > 0.5 {
+    if h.abs() > 0.5 {
         let i0 = -(-h).exp_m1();
         let i1 = h - i0; // (EX.2)
         return [i0, i1, h * h - 2.0 * i1];
@@ -271,7 +279,8 @@ mod tests {
     /// Verifies (EX.2).
     #[test]
     fn the_integrals_are_those_of_simpsons_rule() {
-        for h in [1e-3_f64, 0.2, 0.499, 0.501, 1.0, 3.0] {
+        let steps = [1e-3_f64, 0.2, 0.499, 0.501, 1.0, 3.0];
+        for h in steps.into_iter().flat_map(|h| [h, -h]) {
             for (m, found) in integrals(h).into_iter().enumerate() {
                 let n = 2000;
                 let f = |i: usize| {

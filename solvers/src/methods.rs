@@ -176,7 +176,7 @@ pub const BOGACKI_SHAMPINE_TABLEAU: Tableau<Fraction, 4> = Tableau {
     estimate: Estimate::None,
     dense: Dense::smooth(3, &[]),
 }
-.embedded([frac(7, 24), frac(1, 4), frac(1, 3), frac(1, 8)])
+.embedded([frac(7, 24), frac(1, 4), frac(1, 3), frac(1, 8)], frac(1, 1152))
 .checked();
 
 /// The tableau of [`DORMAND_PRINCE`]: RK5(4)7M. The row of dense output is
@@ -207,7 +207,9 @@ pub const DORMAND_PRINCE_TABLEAU: Tableau<Fraction, 7> = Tableau {
     ]]),
 }
 .embedded(
-        [frac(5179, 57600), O,                   frac(7571, 16695), frac(393, 640), frac(-92097, 339_200), frac(187, 2100), frac(1, 40)])
+        [frac(5179, 57600), O,                   frac(7571, 16695), frac(393, 640), frac(-92097, 339_200), frac(187, 2100), frac(1, 40)],
+    frac(29_380_423, 20_995_200_000_000),
+)
 .checked();
 
 /// All methods, by ascending order.

@@ -16,7 +16,7 @@
 //! [`Tableau::checked`] holds a method made of fractions to all its claims in
 //! exact arithmetic, in a constant expression: a wrong coefficient does not
 //! compile. Methods whose coefficients are decimals are held to theirs by
-//! `tests/order_conditions.rs`, with 120 digits.
+//! `tests/suite/order_conditions.rs`, with 120 digits.
 //!
 //! ```compile_fail
 //! use solvers::{Dense, Estimate, Fraction, Tableau};
@@ -76,17 +76,54 @@ pub enum Estimate<N, const S: usize> {
 }
 
 impl<const S: usize> Tableau<Fraction, S> {
-    /// With embedded weights `b̂`, as they are printed.
+    /// With embedded weights `b̂`, as they are printed, and the square of the norm
+    /// (RK.9) of the estimate. Order conditions are blind to that norm: `2b − b̂`
+    /// and half of the difference have the same orders, and tolerances would
+    /// mean something else.
+    ///
+    /// # Panics
+    /// If the estimate has another norm.
     #[must_use]
-    pub(crate) const fn embedded(mut self, b_hat: [Fraction; S]) -> Self {
+    pub(crate) const fn embedded(mut self, b_hat: [Fraction; S], norm_squared: Fraction) -> Self {
         let mut difference = [Fraction::ZERO; S];
         let mut i = 0;
         while i < S {
             difference[i] = b_hat[i].minus(self.b[i]);
             i += 1;
         }
+        assert!(
+            self.norm_squared(&difference).is(norm_squared),
+            "the estimate has the claimed norm"
+        );
         self.estimate = Estimate::Embedded(difference);
         self
+    }
+
+    /// The square of the norm of an estimate of order one less than the method's.
+    const fn norm_squared(&self, error: &[Fraction; S]) -> Fraction {
+        let mut squares = Fraction::ZERO;
+        let weights = self.elementary_weights(self.order);
+        let mut place = first_of_order(self.order);
+        while place < first_of_order(self.order + 1) {
+            let inverse = frac(1, tree(place).symmetry as i128);
+            let coefficient = dot(error, &weights[place]).times(inverse);
+            squares = squares.plus(coefficient.times(coefficient)); // (RK.9)
+            place += 1;
+        }
+        squares
+    }
+
+    /// `Φ` of all trees with at most `order` nodes, of which at most 5 are asked
+    /// for, by the place of the tree.
+    const fn elementary_weights(&self, order: usize) -> [[Fraction; S]; first_of_order(6)] {
+        let mut weights = [[Fraction::ONE; S]; first_of_order(6)];
+        let mut place = 1;
+        while place < first_of_order(order + 1) {
+            let tree = tree(place);
+            weights[place] = product(&weights[tree.stem], &self.apply(&weights[tree.graft]));
+            place += 1;
+        }
+        weights
     }
 
     /// The tableau itself, if it is what it claims to be.
@@ -95,6 +132,8 @@ impl<const S: usize> Tableau<Fraction, S> {
     /// If the matrix is not explicit, a row does not sum to its node, the
     /// weights have not exactly the claimed order, the embedded weights not
     /// exactly one less, or the dense output not exactly what it claims.
+    /// Dense output with slopes needs a last stage that is evaluated at the
+    /// result.
     #[must_use]
     pub const fn checked(self) -> Self {
         let mut i = 0;
@@ -128,6 +167,17 @@ impl<const S: usize> Tableau<Fraction, S> {
             self.dense_order() == self.dense.order,
             "dense output has the claimed order"
         );
+        if let Smoothness::Slopes = self.dense.smoothness {
+            // Its last function matches the slope at the result.
+            let mut i = 0;
+            while i < S {
+                assert!(
+                    self.a[S - 1][i].is(self.b[i]),
+                    "the last stage is evaluated at the result"
+                );
+                i += 1;
+            }
+        }
         self
     }
 
@@ -354,6 +404,33 @@ mod tests {
                 assert!(caught(wrong), "a[{i}][{j}]");
             }
         }
+    }
+
+    /// Half of an estimate vanishes to the same order, and so does its double:
+    /// only its norm tells.
+    ///
+    /// Verifies (RK.9).
+    #[test]
+    fn an_estimate_of_another_size_is_not_the_one_that_was_claimed() {
+        let Estimate::Embedded(difference) = DP.estimate else {
+            panic!("a pair")
+        };
+        let claimed = frac(29_380_423, 20_995_200_000_000);
+        for (scale, right) in [(frac(1, 1), true), (frac(1, 2), false), (frac(2, 1), false)] {
+            let b_hat = std::array::from_fn(|i| DP.b[i].plus(scale.times(difference[i])));
+            let made = std::panic::catch_unwind(|| DP.embedded(b_hat, claimed).checked());
+            assert_eq!(made.is_ok(), right, "{scale:?}");
+        }
+    }
+
+    #[test]
+    fn slopes_at_the_end_need_a_stage_there() {
+        // Kutta's third order method, whose last stage is not at the result.
+        let wrong = Tableau {
+            dense: Dense::smooth(2, &[]),
+            ..methods::KUTTA3_TABLEAU
+        };
+        assert!(std::panic::catch_unwind(|| wrong.checked()).is_err());
     }
 
     #[test]

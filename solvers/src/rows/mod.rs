@@ -84,8 +84,15 @@ fn choose_rows<F: NdFloat, const D: usize>(a: &mut [F], b: &[F], choose_b: &[boo
 impl<F: Number> Space for Rows<F> {
     type State = Vec<F>;
 
+    /// # Panics
+    /// If the last row is not whole.
     fn rows(&self, y: &Vec<F>) -> usize {
-        y.len() / self.dimension
+        let (numbers, d) = (y.len(), self.dimension);
+        assert!(
+            numbers.is_multiple_of(d),
+            "{numbers} numbers are no rows of {d} coordinates"
+        );
+        numbers / d
     }
 
     fn combine(&self, out: &mut Vec<F>, y: &Vec<F>, h: &[f64], terms: &[(f64, &Vec<F>)]) {

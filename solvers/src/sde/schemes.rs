@@ -72,6 +72,9 @@ impl<S> std::fmt::Debug for Scheme<'_, S> {
 }
 
 /// Solves on a grid that rises, along the path of a motion.
+///
+/// # Panics
+/// If the grid falls: Itô's integral looks ahead in time only.
 pub fn solve_sde<P: Space>(
     space: &P,
     (drift, diffusion): (&mut impl Field<P::State>, &mut impl Diffusion<P::State>),
@@ -81,6 +84,10 @@ pub fn solve_sde<P: Space>(
     grid: &TimeGrid,
 ) -> End<P::State> {
     let (nodes, rows) = (grid.nodes(), space.rows(&y0));
+    assert!(
+        nodes[0] < nodes[1],
+        "the grid of a stochastic equation rises"
+    );
     let mut end = End::at_start(&y0, nodes[0], rows);
     let (ones, mut times) = ([1.0], vec![0.0; rows]);
     let mut y = y0.clone();

@@ -85,22 +85,31 @@ fn grid(path: Path, steps: usize, uneven: f64) -> TimeGrid {
     TimeGrid::new((0..=steps).map(node).collect()).expect("a grid")
 }
 
+/// The same nodes from the last to the first.
+fn reversed(grid: &TimeGrid) -> TimeGrid {
+    TimeGrid::new(grid.nodes().iter().rev().copied().collect()).expect("a grid")
+}
+
 /// Verifies (EX.1).
 #[test]
-fn each_order_is_seen_on_every_path_and_grid() {
+fn each_order_is_seen_on_every_path_and_grid_forwards_and_backwards() {
     for path in PATHS {
-        for uneven in [0.0, -0.4] {
+        for (uneven, back) in [(0.0, false), (-0.4, false), (0.0, true), (-0.4, true)] {
             for (order, expected, steps) in [
                 (Order::First, 1, 200),
                 (Order::Second, 2, 100),
                 (Order::Third, 3, 100),
             ] {
-                let error = |n: usize| error(path, order, &grid(path, n, uneven), 0.0);
+                let error = |n: usize| {
+                    let forth = grid(path, n, uneven);
+                    let grid = if back { reversed(&forth) } else { forth };
+                    error(path, order, &grid, 0.0)
+                };
                 let found = slope(expected, steps, error);
-                println!("{order:?}, uneven {uneven}: {found:.3}");
+                println!("{order:?}, uneven {uneven}, backwards {back}: {found:.3}");
                 assert!(
                     (found - f64::from(expected)).abs() <= 0.1,
-                    "{order:?} {uneven}: {found}"
+                    "{order:?} {uneven} {back}: {found}"
                 );
             }
         }
@@ -165,8 +174,14 @@ fn a_wrong_time_is_seen_and_bad_paths_are_refused() {
         let grid = TimeGrid::new(nodes).expect("a grid");
         exponential(&LINE, path, &mut any, Order::First, vec![0.0], &grid).is_err()
     };
-    // Backwards the signal falls; noise may vanish only at the end.
-    assert!(refused(PATHS[0], vec![0.9, 0.1]));
+    // Noise may vanish only at the end, and signal may not come and go.
+    assert!(refused(PATHS[0], vec![1.0, 0.1]));
+    assert!(refused(
+        |t| (t * (1.0 - t), 0.1 + t * t * t),
+        vec![0.1, 0.3, 0.9]
+    ));
+    assert!(!refused(PATHS[0], vec![0.9, 0.1]));
+    assert!(!refused(PATHS[0], vec![0.9, 0.1, 0.0]));
     assert!(refused(PATHS[0], vec![0.5, 1.0, 1.5]));
     assert!(refused(|t| (t, f64::NAN), vec![0.1, 0.9]));
     assert!(!refused(PATHS[0], vec![0.0, 0.5, 1.0]));
