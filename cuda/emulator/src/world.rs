@@ -262,6 +262,40 @@ fn last_launch() -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gemm::{Format, Matrix};
+
+    #[test]
+    fn a_product_needs_the_room_that_it_was_given() {
+        let mut world = World::default();
+        let [a, room] = [4, 256].map(|bytes| world.memory.allocate(bytes).expect("room"));
+        let matrix = || Matrix {
+            at: a,
+            leading: 1,
+            stride: 1,
+            transposed: false,
+        };
+        let gemm = Gemm {
+            m: 1,
+            n: 1,
+            k: 1,
+            count: 1,
+            alpha: 1.0,
+            beta: 0.0,
+            a: matrix(),
+            b: matrix(),
+            c: matrix(),
+            format: Format::Single,
+        };
+        let work = |bytes| Work::Gemm {
+            gemm,
+            room: (room, bytes),
+        };
+        assert_eq!(world.perform(&work(256)), Ok(()));
+        assert_eq!(world.perform(&work(257)), Err(answer::INVALID_VALUE));
+        assert!(world.memory.free(room));
+        assert_eq!(world.perform(&work(256)), Err(answer::INVALID_VALUE));
+        assert_eq!(world.perform(&work(0)), Ok(()), "it was given none");
+    }
 
     #[test]
     fn only_the_thread_that_records_is_held_to_it() {
