@@ -503,6 +503,13 @@ mod tests {
         assert_eq!(cuGraphLaunch(exec, stream), INVALID_HANDLE);
         assert_eq!(launched(kernel, stream, x), INVALID_HANDLE);
         assert_eq!(cuModuleUnload(module), INVALID_HANDLE);
+        // Nor is it asked about, or recorded.
+        let (mut offset, mut size) = (0, 0);
+        let asked = cuFuncGetParamInfo(kernel, 0, &mut offset, &mut size);
+        assert_eq!(asked, INVALID_HANDLE);
+        assert_eq!(cuStreamBeginCapture_v2(stream, 1), SUCCESS);
+        assert_eq!(launched(kernel, stream, x), INVALID_HANDLE);
+        assert_eq!(cuStreamEndCapture(stream, &mut graph), SUCCESS);
         let same_text = launched(other, stream, x);
         assert_eq!(same_text, SUCCESS, "another module is untouched");
     }

@@ -381,6 +381,11 @@ mod tests {
         let link = root.join("link");
         std::os::unix::fs::symlink(&mine, &link).expect("a link can be made");
         assert!(own(&link, user).is_err(), "a link may change what it names");
+        let file = root.join("file");
+        fs::write(&file, "").expect("it is ours");
+        let closed = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&file, closed).expect("it is ours");
+        assert!(own(&file, user).is_err(), "no folder");
         for mode in [0o701, 0o710, 0o777] {
             let open = fs::Permissions::from_mode(mode);
             fs::set_permissions(&mine, open).expect("it is ours");
