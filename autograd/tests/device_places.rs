@@ -91,7 +91,7 @@ fn row_numbers_are_copied_once_and_a_graph_may_use_them() {
     let copies = uploads(&device);
     drop([1, 2].map(again));
     if device.is_emulated() {
-        assert_eq!(uploads(&device), copies + 6);
+        assert_eq!(uploads(&device), copies + 2, "the list, and no more");
     }
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         device.record(|| Ok(again(3)))
@@ -103,6 +103,40 @@ fn row_numbers_are_copied_once_and_a_graph_may_use_them() {
     let (graph, out) = device.record(|| Ok(step(&model))).expect("recorded");
     graph.replay().expect("no fault");
     assert_eq!(out.each_ref().map(bits), expected);
+}
+
+/// A gather copies its list and nothing else; who names each place goes to the
+/// device when the first derivative asks, once for all that use the list.
+#[test]
+fn what_a_scatter_needs_is_copied_when_one_asks() {
+    let (device, _one) = device();
+    if !device.is_emulated() {
+        println!("skipped: a GPU does not count its copies");
+        return;
+    }
+    let x = upload(&device, &normal(&[5, 2], 1));
+    let list = Index::new(vec![3, 0, 3]);
+    let before = uploads(&device);
+    let copied = || uploads(&device) - before;
+    let y = x.gather(&list);
+    assert_eq!(bits(&x.gather(&list)), bits(&y));
+    assert_eq!(copied(), 1, "the list");
+    let slope = || {
+        let (_, slope) = value_and_grad(|x| x.gather(&list).square().sum(), &x);
+        bits(&slope)
+    };
+    let first = slope();
+    assert_eq!(
+        copied(),
+        3,
+        "where the list of each place begins, and the lists"
+    );
+    assert_eq!(slope(), first);
+    assert_eq!(copied(), 3, "they stay there");
+    let x = x.download().expect("no fault");
+    let (_, expected) = value_and_grad(|x| x.gather(&list).square().sum(), &x);
+    let expected: Vec<u32> = expected.as_slice().iter().map(|x| x.to_bits()).collect();
+    assert_eq!(first, expected);
 }
 
 /// Lists that come and go, many of them at one address if addresses were all

@@ -492,7 +492,7 @@ fn main() {
     for (name, question) in questions {
         if device.is_emulated() {
             question(None, &device);
-            println!("{name}: results agree");
+            println!("{name}: emulated, results agree");
         } else {
             let mut group = criterion.benchmark_group(name);
             group.sampling_mode(SamplingMode::Flat);

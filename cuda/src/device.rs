@@ -17,6 +17,7 @@ use cudarc::nvrtc::Ptx;
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A number that device memory may hold.
@@ -127,6 +128,9 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// Most blocks along x, y, z, on every GPU.
+    pub const MOST: [u32; 3] = [i32::MAX as u32, 65_535, 65_535];
+
     /// Enough blocks of 256 threads for one thread an element.
     #[must_use]
     pub fn over(n: usize) -> Self {
@@ -137,13 +141,27 @@ impl Grid {
     #[must_use]
     pub fn line(blocks: usize, threads: u32) -> Self {
         Grid {
-            blocks: [blocks as u32, 1, 1],
+            // More than any number of 32 bits is refused when it is launched.
+            blocks: [u32::try_from(blocks).unwrap_or(u32::MAX), 1, 1],
             threads: [threads, 1, 1],
         }
     }
 
     fn is_empty(self) -> bool {
         self.blocks.contains(&0)
+    }
+
+    /// Refuses what no GPU takes.
+    fn expect_allowed(self, of: &str) -> Result<(), CudaError> {
+        let mut extents = self.blocks.iter().zip(Grid::MOST);
+        match extents.all(|(&blocks, most)| blocks <= most) {
+            true => Ok(()),
+            false => {
+                let given = format!("a grid of {:?} blocks", self.blocks);
+                let expected = format!("at most {:?}", Grid::MOST);
+                Err(CudaError::mismatch(of, given, expected))
+            }
+        }
     }
 }
 
@@ -180,6 +198,9 @@ impl Device {
         // is nothing that events would have to order.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().map_err(refused("cuStreamCreate"))?;
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        let opened = OPENED.fetch_add(1, Ordering::Relaxed) + 1;
+        let owner = format!("GPU {index}, opened as number {opened} ({})", facts.name);
         let inner = Inner {
             architecture: format!("sm_{}{}", facts.capability.major, facts.capability.minor),
             facts,
@@ -187,7 +208,7 @@ impl Device {
             precision: Mutex::default(),
             resident: Mutex::default(),
             kept: Mutex::default(),
-            pool: Arc::new(Pool::new(stream.clone(), memory)),
+            pool: Arc::new(Pool::new(stream.clone(), memory, owner)),
             product: OnceLock::new(),
             stream,
             context,
@@ -303,6 +324,20 @@ impl Device {
         }
     }
 
+    /// Refuses memory of another device, or of the same GPU opened once more:
+    /// its work is in another stream, and nothing orders the two.
+    pub(crate) fn expect_own(&self, of: &str, block: Option<&Arc<Block>>) -> Result<(), CudaError> {
+        let own = &self.inner.pool;
+        match block.map(|block| block.pool()) {
+            Some(other) if !Arc::ptr_eq(own, other) => Err(CudaError::OtherDevice {
+                of: of.to_owned(),
+                given: other.owner().to_owned(),
+                expected: own.owner().to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a copy that a graph would have to record: the driver would
     /// refuse it too, and say less.
     fn allow_copy(&self, direction: &'static str) -> Result<(), CudaError> {
@@ -326,7 +361,13 @@ impl Device {
     /// # Errors
     /// If there is no memory for it.
     pub fn uninitialised<T: Element>(&self, len: usize) -> Result<Buffer<T>, CudaError> {
-        let bytes = len * size_of::<T>();
+        // As much as any allocation may have, on the host as well.
+        let bytes = len.checked_mul(size_of::<T>());
+        let Some(bytes) = bytes.filter(|&bytes| isize::try_from(bytes).is_ok()) else {
+            let given = format!("{len} numbers of {} bytes", size_of::<T>());
+            let expected = "fewer than memory has addresses";
+            return Err(CudaError::mismatch("a buffer", given, expected));
+        };
         let block = match bytes {
             0 => None,
             _ => Some(Arc::new(self.inner.pool.allocate(bytes)?)),
@@ -410,7 +451,8 @@ impl Device {
     ///
     /// # Errors
     /// If it does not compile, the arguments are not as many or not of the
-    /// sizes it declares, or the driver refuses. A fault of the kernel itself
+    /// sizes it declares, a buffer is of another device, the grid is larger
+    /// than [`Grid::MOST`], or the driver refuses. A fault of the kernel itself
     /// is the answer to a later call.
     ///
     /// # Safety
@@ -426,6 +468,10 @@ impl Device {
     ) -> Result<(), CudaError> {
         if grid.is_empty() {
             return Ok(());
+        }
+        grid.expect_allowed(kernel)?;
+        for argument in arguments {
+            self.expect_own(kernel, argument.block)?;
         }
         let function = self.function(source, kernel)?;
         let given: Vec<usize> = arguments.iter().map(|a| a.bytes).collect();

@@ -50,6 +50,16 @@ pub enum CudaError {
         /// What fits.
         expected: String,
     },
+    /// A buffer of one device was given to work of another. Each has a stream
+    /// of its own, and nothing orders the two.
+    OtherDevice {
+        /// Which kernel or operation.
+        of: String,
+        /// The device of the buffer.
+        given: String,
+        /// The device of the work.
+        expected: String,
+    },
     /// An operation that has no kernel. Numbers are never copied to the host
     /// unasked.
     NoKernel {
@@ -103,6 +113,11 @@ impl fmt::Display for CudaError {
                 given,
                 expected,
             } => write!(f, "{of}: {given}; expected {expected}"),
+            CudaError::OtherDevice {
+                of,
+                given,
+                expected,
+            } => write!(f, "{of}: a buffer of {given} was given to {expected}"),
             CudaError::NoKernel { operation } => {
                 write!(f, "{operation} has no kernel on the GPU")
             }

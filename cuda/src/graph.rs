@@ -5,7 +5,8 @@
 //!
 //! What changes from one replay to the next must lie in device memory: the
 //! arguments of the recorded launches never change. A graph keeps all the
-//! memory its launches touch.
+//! memory its launches touch, and the device: its kernels are unloaded and
+//! cuBLAS's room is freed with the last that holds it.
 
 use crate::device::Device;
 use crate::error::{CudaError, Doing};
@@ -19,6 +20,9 @@ use std::sync::Arc;
 pub struct Graph {
     graph: CudaGraph,
     kept: Vec<Arc<Block>>,
+    /// Dropped last, for the others are parts of it. No device holds a graph,
+    /// so this closes no circle.
+    device: Device,
 }
 
 impl fmt::Debug for Graph {
@@ -54,7 +58,15 @@ impl Device {
         let (graph, kept) = recording.end();
         let out = out?;
         match graph.doing("recording a graph")? {
-            Some(graph) => Ok((Graph { graph, kept }, out)),
+            Some(graph) => {
+                let device = self.clone();
+                let graph = Graph {
+                    graph,
+                    kept,
+                    device,
+                };
+                Ok((graph, out))
+            }
             None => {
                 let expected = "work on the device";
                 Err(CudaError::mismatch("record", "no work", expected))
@@ -127,6 +139,12 @@ impl Drop for Recording<'_> {
 }
 
 impl Graph {
+    /// Where it was recorded.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Does the recorded work again.
     ///
     /// # Errors

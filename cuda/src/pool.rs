@@ -43,6 +43,8 @@ const FULL: CUresult = CUresult::CUDA_ERROR_OUT_OF_MEMORY;
 pub(crate) struct Pool {
     stream: Arc<CudaStream>,
     policy: Memory,
+    /// Whose it is, for messages.
+    owner: String,
     state: Mutex<State>,
 }
 
@@ -65,6 +67,11 @@ impl Block {
     pub(crate) fn address(&self) -> CUdeviceptr {
         self.address
     }
+
+    /// The pool that it goes back to.
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
 }
 
 impl Drop for Block {
@@ -81,12 +88,17 @@ fn class(bytes: usize) -> usize {
 }
 
 impl Pool {
-    pub(crate) fn new(stream: Arc<CudaStream>, policy: Memory) -> Self {
+    pub(crate) fn new(stream: Arc<CudaStream>, policy: Memory, owner: String) -> Self {
         Pool {
             stream,
             policy,
+            owner,
             state: Mutex::default(),
         }
+    }
+
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -13,6 +13,7 @@ use cudarc::cublas::sys as cublas;
 use cudarc::driver::sys::{CUdevice_attribute, CUresult};
 use cudarc::driver::{CudaContext, DriverError, result, sys as driver};
 use cudarc::nvrtc::sys as nvrtc;
+use std::error::Error as _;
 use std::ffi::c_int;
 
 /// The functions of the driver that this crate calls, directly or through
@@ -96,11 +97,13 @@ pub(crate) fn look() -> Found {
 pub fn driver_version() -> Result<Version, CudaUnavailable> {
     // SAFETY: loads and unloads the library, nothing more.
     if !unsafe { driver::is_culib_present() } {
-        return Err(CudaUnavailable::NoDriver);
+        let names = ["libcuda.so", "libcuda.so.1"];
+        return Err(unloadable(names).unwrap_or(CudaUnavailable::NoDriver));
     }
     // SAFETY: the library is there, so this does not panic.
     let library = unsafe { driver::culib() };
-    all_there(library, "libcuda.so", DRIVER_CALLS)?;
+    // What an older driver lacks is no news once its version is known.
+    all_there(library, "libcuda.so", &["cuDriverGetVersion"])?;
     let mut number = 0;
     // SAFETY: writes one int; may be called before `cuInit`.
     let answer = unsafe { driver::cuDriverGetVersion(&raw mut number) };
@@ -111,6 +114,7 @@ pub fn driver_version() -> Result<Version, CudaUnavailable> {
     if have < NEEDED {
         return Err(CudaUnavailable::DriverTooOld { have });
     }
+    all_there(library, "libcuda.so", DRIVER_CALLS)?;
     Ok(have)
 }
 
@@ -155,7 +159,8 @@ pub(crate) fn compiler_version() -> Result<Version, CudaUnavailable> {
     libraries::preload();
     // SAFETY: loads and unloads the library, nothing more.
     if !unsafe { nvrtc::is_culib_present() } {
-        return Err(CudaUnavailable::NoCompiler);
+        let names = ["libnvrtc.so", "libnvrtc.so.13"];
+        return Err(unloadable(names).unwrap_or(CudaUnavailable::NoCompiler));
     }
     // SAFETY: the library is there, so this does not panic.
     let library = unsafe { nvrtc::culib() };
@@ -181,7 +186,8 @@ pub(crate) fn compiler_is_emulated() -> bool {
 fn cublas_version() -> Result<Version, CudaUnavailable> {
     // SAFETY: loads and unloads the library, nothing more.
     if !unsafe { cublas::is_culib_present() } {
-        return Err(CudaUnavailable::NoCublas);
+        let names = ["libcublas.so", "libcublas.so.13"];
+        return Err(unloadable(names).unwrap_or(CudaUnavailable::NoCublas));
     }
     // SAFETY: the library is there, so this does not panic.
     let library = unsafe { cublas::culib() };
@@ -196,6 +202,24 @@ fn cublas_version() -> Result<Version, CudaUnavailable> {
     Ok(Version {
         major: property(cublas::libraryPropertyType::MAJOR_VERSION)?,
         minor: property(cublas::libraryPropertyType::MINOR_VERSION)?,
+    })
+}
+
+/// Of a library that cannot be loaded by these names: whether one is there
+/// after all, and what the loader says against it.
+fn unloadable(names: [&'static str; 2]) -> Option<CudaUnavailable> {
+    let against = |name: &&str| {
+        // SAFETY: it was tried before, and did not load.
+        let refused = unsafe { libloading::Library::new(*name) }.err()?;
+        // The loader's own words, if it had any.
+        let words = refused.source().map(ToString::to_string);
+        let detail = words.unwrap_or_else(|| refused.to_string());
+        let absent = format!("{name}: cannot open shared object file: No such file");
+        (!detail.contains(&absent)).then_some(detail)
+    };
+    names.iter().find_map(against).map(|detail| {
+        let library = names[0];
+        CudaUnavailable::Broken { library, detail }
     })
 }
 

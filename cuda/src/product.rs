@@ -33,6 +33,7 @@
 use crate::device::{Buffer, Device};
 use crate::error::{CudaError, Doing};
 use crate::kernels::bf16::rounded;
+use crate::kernels::numbers_of;
 use crate::pool::Block;
 use crate::precision::Precision;
 use cudarc::cublas::sys::{
@@ -164,7 +165,8 @@ impl Drop for Handle {
 /// A stack of products, `C_b = op(A_b)·op(B_b)`, each `[m, k]·[k, n]`.
 ///
 /// # Errors
-/// If the factors do not have as many numbers, or the library refuses.
+/// If the factors do not have as many numbers or are of two devices, or the
+/// library refuses.
 pub fn matmul(
     a: Factor<'_>,
     b: Factor<'_>,
@@ -174,16 +176,18 @@ pub fn matmul(
 ) -> Result<Buffer<f32>, CudaError> {
     let device = a.numbers.device();
     for (factor, rows, columns) in [(a, m, k), (b, k, n)] {
-        let expected = count * rows * columns;
+        let expected = numbers_of("matmul", &[count, rows, columns])?;
         if factor.numbers.len() != expected {
             let given = format!("{} numbers", factor.numbers.len());
             let expected = format!("{count} matrices of [{rows}, {columns}]");
             return Err(CudaError::mismatch("matmul", given, expected));
         }
     }
+    device.expect_own("matmul", b.numbers.block())?;
+    let len = numbers_of("matmul", &[count, m, n])?;
     // An empty sum is 0, and cuBLAS need not be asked.
-    if count * m * n * k == 0 {
-        return device.zeros(count * m * n);
+    if len == 0 || k == 0 {
+        return device.zeros(len);
     }
     // Bfloat16 are other numbers and lie elsewhere; they are needed no longer
     // than this product.
@@ -196,7 +200,7 @@ pub fn matmul(
         Some((a, b)) => (a.address(), b.address()),
     };
     device.bind()?;
-    let c = device.uninitialised(count * m * n)?;
+    let c = device.uninitialised(len)?;
     for block in [a.numbers.block(), b.numbers.block(), c.block()] {
         device.keep(block);
     }

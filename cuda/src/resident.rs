@@ -16,7 +16,7 @@
 
 use crate::device::{Buffer, Device};
 use crate::error::CudaError;
-use crate::kernels::places::Places;
+use crate::kernels::places::{Inverse, Places};
 use crate::pool::Block;
 use std::any::Any;
 use std::collections::HashMap;
@@ -45,8 +45,10 @@ type Identity = dyn Any + Send + Sync;
 struct Entry {
     /// Keeps the address.
     list: Weak<Identity>,
-    /// `index`, `first` and `order` of [`Places`], each with its length.
-    parts: [(Option<Arc<Block>>, usize); 3],
+    /// The index of [`Places`], with its length.
+    index: (Option<Arc<Block>>, usize),
+    /// What they share with every other [`Places`] of the list.
+    inverse: Arc<Inverse>,
     /// When it was last asked for.
     asked: u64,
 }
@@ -94,15 +96,16 @@ impl Places {
         let asked = resident.clock;
         if let Some(entry) = resident.places.get_mut(&key) {
             entry.asked = asked;
-            let buffer = |(block, len): &(Option<Arc<Block>>, usize)| {
-                device.buffer_of::<u32>(block.clone(), *len)
-            };
-            return Ok(Places::from_parts(entry.parts.each_ref().map(buffer), of));
+            let (block, len) = &entry.index;
+            let index = device.buffer_of(block.clone(), *len);
+            return Ok(Places::from_parts(index, entry.inverse.clone()));
         }
         let made = Places::new(device, &numbers(), of)?;
+        let (index, inverse) = made.parts();
         let entry = Entry {
             list: Arc::downgrade(list),
-            parts: made.parts().map(|part| (part.block().cloned(), part.len())),
+            index: (index.block().cloned(), index.len()),
+            inverse: inverse.clone(),
             asked,
         };
         resident.make_room(MOST);
@@ -152,7 +155,8 @@ mod tests {
     fn entry(list: &Arc<Identity>, asked: u64) -> Entry {
         Entry {
             list: Arc::downgrade(list),
-            parts: [(None, 0), (None, 0), (None, 0)],
+            index: (None, 0),
+            inverse: Arc::new(Inverse::new(Vec::new(), 0)),
             asked,
         }
     }

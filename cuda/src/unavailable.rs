@@ -107,6 +107,20 @@ mod tests {
             ),
             (CudaUnavailable::NoCompiler, "libnvrtc.so"),
             (CudaUnavailable::NoCublas, "libcublas.so"),
+            (
+                CudaUnavailable::Refused {
+                    call: "cuInit",
+                    answer: "no".to_owned(),
+                },
+                "cuInit answered no",
+            ),
+            (
+                CudaUnavailable::Broken {
+                    library: "libcublas.so",
+                    detail: "too short".to_owned(),
+                },
+                "libcublas.so cannot be used: too short",
+            ),
         ];
         for (reason, part) in cases {
             let line = reason.to_string();

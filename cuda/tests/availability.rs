@@ -112,19 +112,145 @@ fn a_driver_without_a_gpu_and_one_that_is_too_old() {
     assert!(old.contains(expected), "{old}");
 }
 
+/// A folder with the emulator's libraries, but for one that is made of other
+/// text: C++ before the emulator's own functions, or before none, or no library
+/// at all.
+enum Other {
+    Before(&'static str),
+    Alone(&'static str),
+    NoLibrary,
+}
+
+fn folder_but(name: &str, other: &Other) -> tempfile::TempDir {
+    let all = cuda_emulator::folder().expect("the emulator was built");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    for whole in ALL.iter().filter(|whole| **whole != name) {
+        fs::copy(all.join(whole), folder.path().join(whole)).expect("a library can be copied");
+    }
+    let library = folder.path().join(name);
+    let text = match other {
+        Other::Before(text) | Other::Alone(text) => text,
+        Other::NoLibrary => {
+            fs::write(&library, "this is no library").expect("written");
+            return folder;
+        }
+    };
+    let unit = folder.path().join("other.cpp");
+    fs::write(&unit, text).expect("written");
+    let mut made = Command::new("g++");
+    made.args(["-shared", "-fPIC", "-nostdlib", "-Wl,--no-as-needed"])
+        .arg(format!("-Wl,-soname,{name}"))
+        .arg("-o")
+        .args([&library, &unit]);
+    if let Other::Before(_) = other {
+        let emulator = all.parent().expect("it lies beside the programs");
+        made.arg(emulator.join("libcuda_emulator.so"));
+    }
+    let made = made.status().expect("there is a C++ compiler");
+    assert!(made.success());
+    folder
+}
+
+/// What is said where one library is another.
+fn seen_but(name: &str, other: &Other) -> String {
+    let folder = folder_but(name, other);
+    seen(folder.path(), &[])
+}
+
+/// What older drivers lack is not what is said of them: their version is.
+#[test]
+fn an_old_driver_is_too_old_whatever_it_lacks() {
+    let version = |number: &'static str| {
+        let seen = seen_but("libcuda.so", &Other::Alone(number));
+        let mut lines = seen
+            .lines()
+            .filter_map(|line| line.strip_prefix("refused "));
+        lines.next().unwrap_or(&seen).to_owned()
+    };
+    let old = version("extern \"C\" int cuDriverGetVersion(int* v) { *v = 12020; return 0; }");
+    let expected = "no CUDA: the driver speaks CUDA 12.2, and 13.0 is needed (driver 580 or newer)";
+    assert_eq!(old, expected);
+    let new = version("extern \"C\" int cuDriverGetVersion(int* v) { *v = 13000; return 0; }");
+    let expected = "no CUDA: libcuda.so cannot be used: it lacks cuCtxGetCurrent";
+    assert_eq!(new, expected);
+}
+
 /// A library that is there but lacks functions, or is none at all.
 #[test]
 fn broken_libraries_are_named() {
-    let folder = folder_with(&["libnvrtc.so", "libcublas.so"]);
-    let empty = folder.join("libcuda.so");
-    let made = Command::new("g++")
-        .args(["-shared", "-nostdlib", "-Wl,-soname,libcuda.so", "-o"])
-        .arg(&empty)
-        .args(["-x", "c++", "/dev/null"])
-        .status()
-        .expect("there is a C++ compiler");
-    assert!(made.success());
-    let lacking = seen(&folder, &[]);
-    let expected = "refused no CUDA: libcuda.so cannot be used: it lacks cuCtxGetCurrent";
-    assert!(lacking.contains(expected), "{lacking}");
+    for (name, first) in [
+        ("libcuda.so", "cuDriverGetVersion"),
+        ("libnvrtc.so", "nvrtcCompileProgram"),
+        ("libcublas.so", "cublasCreate_v2"),
+    ] {
+        let lacking = seen_but(name, &Other::Alone(""));
+        let expected = format!("refused no CUDA: {name} cannot be used: it lacks {first}");
+        assert!(lacking.contains(&expected), "{lacking}");
+    }
+    let here = Found::look();
+    for (name, there) in [
+        ("libcuda.so", here.driver.is_ok()),
+        ("libnvrtc.so", here.compiler.is_ok()),
+        ("libcublas.so", here.cublas.is_ok()),
+    ] {
+        if there {
+            println!("skipped: no {name}; this machine has another");
+            continue;
+        }
+        let none = seen_but(name, &Other::NoLibrary);
+        let expected = format!("refused no CUDA: {name} cannot be used: ");
+        assert!(none.contains(&expected), "{none}");
+        assert!(
+            none.contains("invalid ELF header") || none.contains("file too short"),
+            "{none}"
+        );
+    }
+}
+
+/// A library that answers, and refuses: which call it was, and the answer.
+#[test]
+fn a_call_that_is_refused_is_named() {
+    for (library, call, text, answer) in [
+        (
+            "libcuda.so",
+            "cuDriverGetVersion",
+            "extern \"C\" int cuDriverGetVersion(int*) { return 46; }",
+            "DEVICE_UNAVAILABLE",
+        ),
+        (
+            "libcuda.so",
+            "cuInit",
+            "extern \"C\" int cuInit(unsigned) { return 46; }",
+            "DEVICE_UNAVAILABLE",
+        ),
+        (
+            "libcuda.so",
+            "cuDevicePrimaryCtxRetain",
+            "extern \"C\" int cuDevicePrimaryCtxRetain(void**, int) { return 46; }",
+            "DEVICE_UNAVAILABLE",
+        ),
+        (
+            "libnvrtc.so",
+            "nvrtcVersion",
+            "extern \"C\" int nvrtcVersion(int*, int*) { return 11; }",
+            "NVRTC_ERROR_INTERNAL_ERROR",
+        ),
+        (
+            "libcublas.so",
+            "cublasGetProperty",
+            "extern \"C\" int cublasGetProperty(int, int*) { return 7; }",
+            "CUBLAS_STATUS_INVALID_VALUE",
+        ),
+    ] {
+        let seen = seen_but(library, &Other::Before(text));
+        let mut lines = seen
+            .lines()
+            .filter_map(|line| line.strip_prefix("refused "));
+        let line = lines.next().unwrap_or(&seen);
+        let expected = format!("no CUDA: {call} answered ");
+        assert!(
+            line.starts_with(&expected) && line.contains(answer),
+            "{seen}"
+        );
+    }
 }

@@ -4,7 +4,7 @@
 
 #![expect(unsafe_code, reason = "kernels are launched, wrong ones")]
 
-use cuda::{Buffer, Device, Grid, Memory, Source};
+use cuda::{Buffer, Device, Factor, Formula, Grid, Memory, Precision, Source, matmul};
 use std::env;
 use std::process::Command;
 
@@ -289,6 +289,43 @@ fn a_device_without_room() {
     let refused = device.zeros::<f32>(5 << 12).expect_err("there is no room");
     println!("outcome: kept {kept}, then {refused}");
     drop(held);
+}
+
+/// A graph outlives every other holder of its device: its kernels stay loaded
+/// and cuBLAS keeps its room. With it all of that goes, to the last byte.
+#[test]
+fn a_graph_keeps_its_device_and_gives_it_back() {
+    let test = "a_graph_keeps_its_device_and_gives_it_back";
+    if let Some(outcome) = with_settings(test, &[]) {
+        assert_eq!(outcome, "3 replays, Ok(()), 0 bytes left");
+        return;
+    }
+    let other = Device::open(0).expect("the emulator is there");
+    let used = || other.used_memory().expect("no fault");
+    let before = used();
+    let twice = Formula::new("twice", 1, |x| vec![x[0].times(2.0)]);
+    let record = || {
+        let device = Device::open(0).expect("the emulator is there");
+        let x = device.upload(&[1.0f32; 4]).expect("there is room");
+        let work = || {
+            let y = twice.apply(&device, &[&x], 4)?.remove(0);
+            let (y, x) = (Factor::plain(&y), Factor::plain(&x));
+            matmul(y, x, 1, [2, 2, 2], Precision::F32).map(drop)
+        };
+        device.record(work).expect("it can be recorded").0
+    };
+    let graph = record();
+    assert!(used() > before, "it holds its memory");
+    let ran = || cuda_emulator::launches(twice.source().hash());
+    let recorded = ran();
+    let replayed = (0..3).try_for_each(|_| graph.replay());
+    let replayed = replayed.and_then(|()| graph.device().synchronize());
+    let replays = ran() - recorded;
+    drop(graph);
+    println!(
+        "outcome: {replays} replays, {replayed:?}, {} bytes left",
+        used() - before
+    );
 }
 
 /// A device that goes away is an error of its own, at the next call that can

@@ -14,6 +14,12 @@
 //! To the device go, with steps of their own, `8B` bytes of steps an attempt and
 //! `4B` of times an evaluation, and row numbers when rows are put aside; with a
 //! common step nothing does.
+//!
+//! With derivatives, in `Var` and `Dual`, it is the same: steps are chosen by the
+//! values, so norms and finiteness are asked of those, where they lie. What has
+//! slopes, a combination and a choice, is made of `Tensor` operations; with steps
+//! of its own each combination then copies its `4B` bytes of them, and a choice
+//! the row numbers that it gathers.
 
 use autograd::check::rounding::Rounded;
 use autograd::{Algebra, Cpu, Dual, Real, Tensor, Var};
@@ -101,25 +107,45 @@ impl<F: Real> Batches for Cpu<F> {
     }
 }
 
-impl<A: Algebra> Batches for Var<A>
-where
-    A::Base: Batches,
-{
-    type Room = ();
-    fn to_f64(x: &Tensor<Self>) -> Vec<f64> {
-        Batches::to_f64(&x.stop())
-    }
-}
+/// What decides is asked of the values, where they lie: no norm needs a
+/// derivative, and no state is copied to measure it.
+macro_rules! by_values {
+    ($($algebra:ident)*) => { $(
+        impl<A: Algebra> Batches for $algebra<A>
+        where
+            A::Base: Batches,
+        {
+            type Room = <A::Base as Batches>::Room;
 
-impl<A: Algebra> Batches for Dual<A>
-where
-    A::Base: Batches,
-{
-    type Room = ();
-    fn to_f64(x: &Tensor<Self>) -> Vec<f64> {
-        Batches::to_f64(&x.stop())
-    }
+            fn to_f64(x: &Tensor<Self>) -> Vec<f64> {
+                Batches::to_f64(&x.stop())
+            }
+
+            fn column(like: &Tensor<Self>, numbers: &[f64]) -> Tensor<Self> {
+                Tensor::constant(&Batches::column(&like.stop(), numbers))
+            }
+
+            fn error_norms(
+                room: &mut Self::Room,
+                out: &mut [f64],
+                (y0, y1): (&Tensor<Self>, &Tensor<Self>),
+                h: &[f64],
+                terms: &[(f64, &Tensor<Self>)],
+                norm: &Norm,
+            ) {
+                let terms: Vec<_> = terms.iter().map(|(c, k)| (*c, k.stop())).collect();
+                let terms: Vec<_> = terms.iter().map(|(c, k)| (*c, k)).collect();
+                let between = (&y0.stop(), &y1.stop());
+                <A::Base as Batches>::error_norms(room, out, between, h, &terms, norm);
+            }
+
+            fn broken_row(y: &Tensor<Self>) -> Option<usize> {
+                Batches::broken_row(&y.stop())
+            }
+        }
+    )* };
 }
+by_values!(Var Dual);
 
 /// Bounds for a whole solve in single precision; steps are those of its values.
 impl Batches for Rounded {

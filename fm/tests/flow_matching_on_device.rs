@@ -6,7 +6,7 @@
 use autograd::check::rounding::Rounded;
 use autograd::{
     Algebra, Archive, Cpu, Cuda, Draw, Dual, LearningRate, Mlp, Primitive, Probe, Real, Tensor,
-    Tree, Var,
+    Tree, Var, jvp, value_and_grad,
 };
 use cuda::{Device, Precision};
 use fm::batches::Batches;
@@ -210,7 +210,7 @@ fn exact_slopes(trainer: &mut Trainer) -> (Tensor<Rounded>, Mlp<Rounded>) {
     };
     let c = 1.0 / batch.t.size(0) as f64;
     let net = rounded_net(&trainer.model().expect("finite").net);
-    autograd::value_and_grad(
+    value_and_grad(
         |net: &Mlp<Var<Rounded>>| c * loss_sum(|t, x| net.velocity(t, x), &particles),
         &net,
     )
@@ -411,6 +411,8 @@ fn a_loss_that_is_no_number_is_named_with_its_step() {
     assert_eq!(again.to_string(), found);
 }
 
+/// Replays, and steps without a graph, which allocate and free: by the pool's
+/// count, and by the device's own, which knows of memory that no pool counts.
 #[test]
 fn nothing_leaks_over_many_steps() {
     let (device, _one) = device();
@@ -422,22 +424,36 @@ fn nothing_leaks_over_many_steps() {
         steps: 20_000,
         ..settings
     };
+    let used = || device.used_memory().expect("no fault");
     let at_first = device.pool().in_use;
-    let mut trainer = on_device(&small, &device);
-    run(&mut trainer, 3);
-    let held = device.pool();
-    let steps = 10_000;
-    run(&mut trainer, steps);
-    assert_eq!(device.pool(), held, "after {steps} steps");
-    assert_eq!(trainer.losses().expect("finite").len() as u64, steps + 3);
-    drop(trainer);
+    let made = |records: bool| {
+        let there = Compute::Cuda(device.clone());
+        let trainer = Trainer::new(small.clone()).expect("valid");
+        let trainer = trainer.on(&there).expect("room");
+        let mut trainer = match records {
+            true => trainer,
+            false => trainer.without_graph(),
+        };
+        run(&mut trainer, 3);
+        trainer
+    };
+    for (records, steps) in [(true, 10_000), (false, 2_000)] {
+        let mut trainer = made(records);
+        let (held, in_use) = (device.pool(), used());
+        run(&mut trainer, steps);
+        assert_eq!(device.pool(), held, "after {steps} steps");
+        assert_eq!(used(), in_use, "of the device, after {steps} steps");
+        assert_eq!(trainer.losses().expect("finite").len() as u64, steps + 3);
+    }
     // Constants and cuBLAS's own room are the device's.
     let left = device.pool().in_use - at_first;
     assert!(left <= (33 << 20), "{left} bytes are left");
-    let mut again = on_device(&small, &device);
-    run(&mut again, 3);
-    drop(again);
-    assert_eq!(device.pool().in_use - at_first, left, "and no more");
+    let of_device = used();
+    for records in [true, false] {
+        drop(made(records));
+        assert_eq!(device.pool().in_use - at_first, left, "and no more");
+        assert_eq!(used(), of_device, "of the device");
+    }
 }
 
 /// A trained network, so that its field is not small.
@@ -602,6 +618,64 @@ fn the_host_sees_of_a_solve_what_it_must() {
     assert_eq!(cost_of_likelihood(), [6, 0]);
     // Steps and times, marks of accepted rows, and rows put aside.
     assert!(to_device <= evaluations + 10 * attempts, "{to_device}");
+}
+
+/// A solve whose rows have steps of their own.
+fn end<A: Batches>(y0: &Tensor<A>) -> Tensor<A> {
+    let plan = Adaptive::new(0.0, 1.0, 1e-3).expect("a plan");
+    let space = TensorSpace::<A>::new();
+    let mut field = |t: &[f64], x: &Tensor<A>, dx: &mut Tensor<A>| *dx = swirl(t, x);
+    let solve = Solve::new(&space, &mut field);
+    let end = solve.adaptive(&BOGACKI_SHAMPINE, y0.clone(), &plan);
+    let end = end.expect("a valid problem");
+    assert_eq!(end.outcome, Outcome::Done);
+    end.state
+}
+
+/// With derivatives the host sees as much of a solve as without: norms and
+/// whether all is finite. Slopes are those of the processor.
+#[test]
+fn a_solve_with_derivatives_copies_no_state_to_the_host() {
+    let (device, _one) = device();
+    let here = Cpu::normal(&(), Draw::seed(6), 0, [23, 3]).expect("numbers");
+    let direction = Cpu::normal(&(), Draw::seed(7), 0, [23, 3]).expect("numbers");
+    let there = Tensor::<Cuda<f32>>::upload(&device, &here).expect("room");
+    let along = Tensor::<Cuda<f32>>::upload(&device, &direction).expect("room");
+    let to_host = |work: &dyn Fn() -> [Tensor<Cuda<f32>>; 2]| {
+        let before = copies(&device);
+        let done = work();
+        let after = copies(&device);
+        (after[0] - before[0], done.map(|x| numbers(&x)))
+    };
+    let plain = to_host(&|| [end(&there), there.clone()]);
+    let reverse = to_host(&|| {
+        let (sum, slope) = value_and_grad(|y0| end(y0).sum(), &there);
+        [sum, slope]
+    });
+    let forward = to_host(&|| {
+        let (state, moved) = jvp(end, &there, &along);
+        [state, moved]
+    });
+    // The start, three norms for the first step, and a norm an attempt: more
+    // than ten, since rows are accepted one by one.
+    if device.is_emulated() {
+        assert!(plain.0 > 10, "{}", plain.0);
+    }
+    assert_eq!(reverse.0, plain.0, "in reverse mode");
+    assert_eq!(forward.0, plain.0, "in forward mode");
+    assert_eq!(
+        forward.1[0], plain.1[0],
+        "the same decisions, to the last bit"
+    );
+    let (_, slope) = value_and_grad(|y0| end(y0).sum(), &here);
+    let (_, moved) = jvp(end, &here, &direction);
+    // All of it is pointwise or gathers rows, so the slopes have the bits too.
+    let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    for (found, expected) in [(&reverse.1[1], &slope), (&forward.1[1], &moved)] {
+        let expected = numbers(expected);
+        assert!(expected.iter().any(|x| x.abs() > 0.1), "{expected:?}");
+        assert_eq!(bits(found), bits(&expected));
+    }
 }
 
 /// The exact trace and the estimate, with their bounds.

@@ -119,6 +119,44 @@ fn a_model_is_trained_and_the_output_says_emulated() {
     assert!(losses[6] < 0.8 * losses[0], "{losses:?}");
 }
 
+/// What `info` finds: the driver's device by its name, which says that it is
+/// emulated, its memory, and the versions.
+#[test]
+fn info_tells_the_gpu_its_memory_and_the_versions() {
+    let settings = [("CUDA_EMULATOR_MEMORY", "3221225472")];
+    let said = done(&flowgrad(&settings, &["info", "--device", "auto"]));
+    let lines: Vec<&str> = said.lines().collect();
+    for line in [
+        "driver   13.0",
+        "NVRTC    13.0",
+        "cuBLAS   13.0",
+        "GPU 0    emulated GPU (checks results, tells no times), capability 9.0, \
+         4 multiprocessors, 3.0 GiB",
+        "device   `auto` means cuda here",
+    ] {
+        assert!(lines.contains(&line), "{line:?} in {said}");
+    }
+    // As many as the driver says, and another version is shown as such.
+    let settings = [
+        ("CUDA_EMULATOR_DEVICES", "2"),
+        ("CUDA_EMULATOR_VERSION", "13010"),
+    ];
+    let said = done(&flowgrad(&settings, &["info", "--device", "cuda"]));
+    assert!(said.contains("driver   13.1\n"), "{said}");
+    let second = "GPU 1    emulated GPU (checks results, tells no times), ";
+    assert!(said.contains(second) && said.contains("8.0 GiB"), "{said}");
+    let none = flowgrad(
+        &[("CUDA_EMULATOR_DEVICES", "0")],
+        &["info", "--device", "auto"],
+    );
+    let said = done(&none);
+    assert!(
+        said.contains("GPU      no CUDA: the driver finds no GPU"),
+        "{said}"
+    );
+    assert!(said.contains("`auto` means cpu here"), "{said}");
+}
+
 /// How far samples in single precision may be from those of exact arithmetic,
 /// in the units of the data: the whole solve, read with its roundings.
 fn bound(model: &Path, plan: &Plan) -> Vec<f64> {

@@ -7,11 +7,13 @@
     reason = "the names and the calling convention are those of cuBLAS"
 )]
 
+use crate::driver::has_context;
 use crate::gemm::{Format, Gemm, Matrix};
 use crate::world::{Work, answer};
 use std::ffi::{c_int, c_uint};
 
 const SUCCESS: u32 = 0;
+const NOT_INITIALIZED: u32 = 1;
 const INVALID_VALUE: u32 = 7;
 const EXECUTION_FAILED: u32 = 13;
 const NOT_SUPPORTED: u32 = 15;
@@ -22,10 +24,11 @@ const REAL_BF16: c_uint = 14;
 const COMPUTE_32: c_uint = 68;
 const COMPUTE_32_TF32: c_uint = 77;
 
-/// A handle: its stream.
+/// A handle: its stream, and where its room lies, with its bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
     stream: usize,
+    room: (usize, usize),
 }
 
 #[unsafe(no_mangle)]
@@ -38,8 +41,13 @@ extern "C" fn cublasGetProperty(which: c_uint, value: &mut c_int) -> u32 {
     SUCCESS
 }
 
+/// Where no context is current, cuBLAS takes the first device's, which may be
+/// another than the stream's. Here that is refused.
 #[unsafe(no_mangle)]
 extern "C" fn cublasCreate_v2(handle: &mut *mut Handle) -> u32 {
+    if !has_context() {
+        return NOT_INITIALIZED;
+    }
     *handle = Box::into_raw(Box::default());
     SUCCESS
 }
@@ -60,9 +68,11 @@ extern "C" fn cublasSetStream_v2(handle: &mut Handle, stream: usize) -> u32 {
     SUCCESS
 }
 
-/// The emulator needs no room of its own, but the caller's must be real.
+/// The emulator needs no room of its own, but the caller's must be real, now
+/// and whenever a product uses it.
 #[unsafe(no_mangle)]
-extern "C" fn cublasSetWorkspace_v2(_handle: &mut Handle, at: usize, bytes: usize) -> u32 {
+extern "C" fn cublasSetWorkspace_v2(handle: &mut Handle, at: usize, bytes: usize) -> u32 {
+    handle.room = (at, bytes);
     match answer(|world| world.memory.holds(at, bytes).then_some(()).ok_or(1)) {
         0 => SUCCESS,
         _ => INVALID_VALUE,
@@ -95,6 +105,9 @@ extern "C" fn cublasGemmStridedBatchedEx(
     compute: c_uint,
     _algorithm: c_int,
 ) -> u32 {
+    if !has_context() {
+        return NOT_INITIALIZED;
+    }
     // The three kinds of factors that are multiplied in single precision.
     let format = match (type_a, type_b, compute) {
         (REAL_32, REAL_32, COMPUTE_32) => Format::Single,
@@ -130,7 +143,8 @@ extern "C" fn cublasGemmStridedBatchedEx(
         c: matrix(c, leading_c, stride_c, 0),
         format,
     };
-    match answer(|world| world.submit(handle.stream, Work::Gemm(gemm))) {
+    let room = handle.room;
+    match answer(|world| world.submit(handle.stream, Work::Gemm { gemm, room })) {
         0 => SUCCESS,
         1 => INVALID_VALUE,
         _ => EXECUTION_FAILED,

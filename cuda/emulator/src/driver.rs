@@ -1,9 +1,9 @@
 //! **libcuda**: the driver's functions, as `cuda.h` declares them.
 //!
-//! Stricter than the hardware in three ways: allocation, synchronisation and
+//! Stricter than the hardware in four ways: allocation, synchronisation and
 //! host copies are errors while a stream records; a launch runs to its end
-//! before the call returns; and no event tells a time, so nothing can be
-//! benchmarked here.
+//! before the call returns; what was recorded of a module that is unloaded is
+//! refused; and no event tells a time, so nothing can be benchmarked here.
 
 #![allow(
     unsafe_code,
@@ -14,8 +14,8 @@
 use crate::module::{Module, library_of};
 use crate::run::Extents;
 use crate::world::answer::{
-    INVALID_DEVICE, INVALID_HANDLE, INVALID_IMAGE, INVALID_VALUE, NO_DEVICE, NOT_FOUND,
-    NOT_SUPPORTED, OUT_OF_MEMORY, SUCCESS,
+    INVALID_CONTEXT, INVALID_DEVICE, INVALID_HANDLE, INVALID_IMAGE, INVALID_VALUE, NO_DEVICE,
+    NOT_FOUND, NOT_SUPPORTED, OUT_OF_MEMORY, SUCCESS,
 };
 use crate::world::{Stream, Work, World, answer, fault_text};
 use std::cell::Cell;
@@ -101,6 +101,22 @@ thread_local! {
     static CURRENT: Cell<usize> = const { Cell::new(0) };
 }
 
+/// Whether this thread has said which context its calls mean.
+pub(crate) fn has_context() -> bool {
+    CURRENT.get() != 0
+}
+
+/// Answers a call that means the current context, as those do whose
+/// documentation has `CUDA_ERROR_INVALID_CONTEXT` in its list. What is told
+/// its stream and nothing else, such as an allocation, takes the context of
+/// that; so do graphs.
+fn in_context(call: impl FnOnce(&mut World) -> Result<(), u32>) -> u32 {
+    match has_context() {
+        true => answer(call),
+        false => INVALID_CONTEXT,
+    }
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn cuDevicePrimaryCtxRetain(context: &mut usize, device: c_int) -> u32 {
     *context = device as usize + 1;
@@ -134,6 +150,7 @@ extern "C" fn cuGetErrorName(error: u32, text: &mut *const c_char) -> u32 {
         NO_DEVICE => c"CUDA_ERROR_NO_DEVICE",
         INVALID_DEVICE => c"CUDA_ERROR_INVALID_DEVICE",
         INVALID_IMAGE => c"CUDA_ERROR_INVALID_IMAGE",
+        INVALID_CONTEXT => c"CUDA_ERROR_INVALID_CONTEXT",
         INVALID_HANDLE => c"CUDA_ERROR_INVALID_HANDLE",
         NOT_FOUND => c"CUDA_ERROR_NOT_FOUND",
         NOT_SUPPORTED => c"CUDA_ERROR_NOT_SUPPORTED",
@@ -162,7 +179,7 @@ extern "C" fn cuGetErrorString(error: u32, text: &mut *const c_char) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamCreate(stream: &mut usize, _flags: c_uint) -> u32 {
-    answer(|world| {
+    in_context(|world| {
         *stream = world.handle();
         world.streams.insert(*stream, Stream::default());
         Ok(())
@@ -171,7 +188,7 @@ extern "C" fn cuStreamCreate(stream: &mut usize, _flags: c_uint) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamDestroy_v2(stream: usize) -> u32 {
-    answer(|world| {
+    in_context(|world| {
         let known = world.streams.remove(&stream);
         known.map(|_| ()).ok_or(INVALID_HANDLE)
     })
@@ -179,7 +196,7 @@ extern "C" fn cuStreamDestroy_v2(stream: usize) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamSynchronize(_stream: usize) -> u32 {
-    answer(World::forbid_in_capture)
+    in_context(World::forbid_in_capture)
 }
 
 #[unsafe(no_mangle)]
@@ -259,7 +276,7 @@ extern "C" fn cuMemFreeAsync(at: usize, _stream: usize) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemGetInfo_v2(free: &mut usize, total: &mut usize) -> u32 {
-    answer(|world| {
+    in_context(|world| {
         *total = crate::memory::Memory::total();
         *free = total.saturating_sub(world.memory.live());
         Ok(())
@@ -273,7 +290,7 @@ extern "C" fn cuMemcpyHtoDAsync_v2(
     bytes: usize,
     _stream: usize,
 ) -> u32 {
-    answer(|world| {
+    in_context(|world| {
         world.forbid_in_capture()?;
         if !world.memory.holds(to, bytes) {
             return Err(INVALID_VALUE);
@@ -287,7 +304,7 @@ extern "C" fn cuMemcpyHtoDAsync_v2(
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut u8, from: usize, bytes: usize, _stream: usize) -> u32 {
-    answer(|world| {
+    in_context(|world| {
         world.forbid_in_capture()?;
         if !world.memory.holds(from, bytes) {
             return Err(INVALID_VALUE);
@@ -301,7 +318,7 @@ extern "C" fn cuMemcpyDtoHAsync_v2(to: *mut u8, from: usize, bytes: usize, _stre
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemsetD8Async(at: usize, value: u8, bytes: usize, stream: usize) -> u32 {
-    answer(|world| world.submit(stream, Work::Fill { at, bytes, value }))
+    in_context(|world| world.submit(stream, Work::Fill { at, bytes, value }))
 }
 
 #[unsafe(no_mangle)]
@@ -309,7 +326,7 @@ extern "C" fn cuModuleLoadData(module: &mut usize, image: *const c_char) -> u32 
     // SAFETY: what `nvrtcGetCUBIN` gave ends with a zero byte; machine code of
     // a real compiler begins with "\x7fELF" and has one within a few bytes.
     let image = unsafe { CStr::from_ptr(image) };
-    answer(|world| {
+    in_context(|world| {
         let library = library_of(image).ok_or(INVALID_IMAGE)?;
         let loaded = Module::load(&library).ok_or(INVALID_IMAGE)?;
         *module = world.handle();
@@ -320,17 +337,14 @@ extern "C" fn cuModuleLoadData(module: &mut usize, image: *const c_char) -> u32 
 
 #[unsafe(no_mangle)]
 extern "C" fn cuModuleUnload(module: usize) -> u32 {
-    answer(|world| {
-        let known = world.modules.remove(&module);
-        known.map(|_| ()).ok_or(INVALID_HANDLE)
-    })
+    in_context(|world| world.unload(module))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn cuModuleGetFunction(function: &mut usize, module: usize, name: *const c_char) -> u32 {
     // SAFETY: the caller gives a string that ends with a zero byte.
     let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
-    answer(|world| {
+    in_context(|world| {
         let module = world.modules.get_mut(&module).ok_or(INVALID_HANDLE)?;
         let kernel = module.kernel(&name).ok_or(NOT_FOUND)?;
         *function = world.handle();
@@ -353,7 +367,7 @@ extern "C" fn cuLaunchKernel(
     arguments: *const *const c_void,
     _extra: *const *const c_void,
 ) -> u32 {
-    answer(|world| {
+    in_context(|world| {
         let kernel = world.functions.get(&function).cloned();
         let kernel = kernel.ok_or(INVALID_HANDLE)?;
         let extents = Extents {
@@ -443,6 +457,105 @@ extern "C" fn cuda_emulator_copies_to_device(_: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::module::{compile, image_of};
+    use std::thread;
+
+    const ONE: &str = "extern \"C\" __global__ void one(float* x) { x[0] = 1.0f; }\n";
+
+    /// A module of one kernel, and the kernel.
+    fn loaded() -> (usize, usize) {
+        let library = compile(ONE, &[]).expect("it compiles");
+        let (mut module, mut kernel) = (0, 0);
+        let image = image_of(&library);
+        assert_eq!(cuModuleLoadData(&mut module, image.as_ptr()), SUCCESS);
+        let found = cuModuleGetFunction(&mut kernel, module, c"one".as_ptr());
+        assert_eq!(found, SUCCESS);
+        (module, kernel)
+    }
+
+    fn launched(kernel: usize, stream: usize, x: usize) -> u32 {
+        let arguments = [(&raw const x).cast::<c_void>()];
+        let (arguments, extra) = (arguments.as_ptr(), ptr::null());
+        cuLaunchKernel(kernel, 1, 1, 1, 1, 1, 1, 0, stream, arguments, extra)
+    }
+
+    /// A stream and memory for one number.
+    fn opened() -> (usize, usize) {
+        let (mut stream, mut x) = (0, 0);
+        assert_eq!(cuCtxSetCurrent(1), SUCCESS);
+        assert_eq!(cuStreamCreate(&mut stream, 0), SUCCESS);
+        assert_eq!(cuMemAllocAsync(&mut x, 4, stream), SUCCESS);
+        (stream, x)
+    }
+
+    #[test]
+    fn what_was_of_a_module_is_refused_when_it_is_gone() {
+        let (stream, x) = opened();
+        let ((module, kernel), (_, other)) = (loaded(), loaded());
+        let (mut graph, mut exec) = (0, 0);
+        assert_eq!(cuStreamBeginCapture_v2(stream, 1), SUCCESS);
+        assert_eq!(launched(kernel, stream, x), SUCCESS);
+        assert_eq!(cuStreamEndCapture(stream, &mut graph), SUCCESS);
+        assert_eq!(cuGraphInstantiateWithFlags(&mut exec, graph, 0), SUCCESS);
+        assert_eq!(cuGraphLaunch(exec, stream), SUCCESS);
+        assert_eq!(launched(kernel, stream, x), SUCCESS);
+        assert_eq!(cuModuleUnload(module), SUCCESS);
+        assert_eq!(cuGraphLaunch(exec, stream), INVALID_HANDLE);
+        assert_eq!(launched(kernel, stream, x), INVALID_HANDLE);
+        assert_eq!(cuModuleUnload(module), INVALID_HANDLE);
+        // Nor is it asked about, or recorded.
+        let (mut offset, mut size) = (0, 0);
+        let asked = cuFuncGetParamInfo(kernel, 0, &mut offset, &mut size);
+        assert_eq!(asked, INVALID_HANDLE);
+        assert_eq!(cuStreamBeginCapture_v2(stream, 1), SUCCESS);
+        assert_eq!(launched(kernel, stream, x), INVALID_HANDLE);
+        assert_eq!(cuStreamEndCapture(stream, &mut graph), SUCCESS);
+        let same_text = launched(other, stream, x);
+        assert_eq!(same_text, SUCCESS, "another module is untouched");
+    }
+
+    #[test]
+    fn calls_that_mean_the_current_context_need_one() {
+        let (stream, x) = opened();
+        let (module, kernel) = loaded();
+        let calls = move || {
+            let (mut out, mut total, mut host) = (0, 0, [0u8; 4]);
+            let image = image_of(&compile(ONE, &[]).expect("it compiles"));
+            [
+                cuStreamCreate(&mut out, 0),
+                cuStreamSynchronize(stream),
+                cuMemcpyHtoDAsync_v2(x, host.as_ptr(), 4, stream),
+                cuMemcpyDtoHAsync_v2(host.as_mut_ptr(), x, 4, stream),
+                cuMemsetD8Async(x, 0, 4, stream),
+                cuMemGetInfo_v2(&mut out, &mut total),
+                cuModuleLoadData(&mut out, image.as_ptr()),
+                cuModuleGetFunction(&mut out, module, c"one".as_ptr()),
+                launched(kernel, stream, x),
+            ]
+        };
+        let without = thread::spawn(calls).join().expect("no panic");
+        assert_eq!(without, [INVALID_CONTEXT; 9]);
+        assert_eq!(calls(), [SUCCESS; 9], "here one is current");
+        // What is told its stream, and graphs, take the context of that.
+        let told = move || {
+            let (mut x, mut graph) = (0, 0);
+            let all = [
+                cuMemAllocAsync(&mut x, 4, stream),
+                cuMemFreeAsync(x, stream),
+                cuStreamBeginCapture_v2(stream, 1),
+                cuStreamEndCapture(stream, &mut graph),
+                cuGraphDestroy(graph),
+            ];
+            let mut name = ptr::null();
+            cuGetErrorName(INVALID_CONTEXT, &mut name);
+            // SAFETY: the name is a constant that ends with a zero byte.
+            let name = unsafe { CStr::from_ptr(name) };
+            assert_eq!(name, c"CUDA_ERROR_INVALID_CONTEXT");
+            all
+        };
+        let told = thread::spawn(told).join().expect("no panic");
+        assert_eq!(told, [SUCCESS; 5]);
+    }
 
     #[test]
     fn nothing_here_can_be_timed() {

@@ -122,6 +122,7 @@ pub(crate) unsafe extern "C" fn switch(save: *mut usize, to: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ended::ended;
     use std::cell::Cell;
 
     thread_local! {
@@ -136,6 +137,30 @@ mod tests {
             let to = MAIN.get();
             // SAFETY: `to` is where the test left its stack.
             SIDE.with(|side| unsafe { switch(side.as_ptr(), to) });
+        }
+    }
+
+    /// A stack in the middle: without its page another one lies below.
+    #[test]
+    fn a_byte_below_a_stack_ends_the_process() {
+        let name = concat!(module_path!(), "::a_byte_below_a_stack_ends_the_process");
+        let ended = ended(name, || {
+            let mut stacks = Stacks::default();
+            stacks.reserve(3);
+            let lowest = stacks.range(1).0 as *mut u8;
+            // SAFETY: the lowest byte of the stack.
+            unsafe { lowest.write_volatile(1) };
+            println!("inside");
+            // SAFETY: none, it is what must end this process.
+            unsafe { lowest.sub(1).write_volatile(1) };
+            println!("outside");
+        });
+        if let Some((signal, said)) = ended {
+            assert_eq!(signal, Some(libc::SIGSEGV), "{said}");
+            assert!(
+                said.contains("inside") && !said.contains("outside"),
+                "{said}"
+            );
         }
     }
 

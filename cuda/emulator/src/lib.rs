@@ -15,6 +15,8 @@
 //! | wrong fragments for the tensor cores | the instruction is carried out by the layouts of its specification, read from the side of the matrices |
 //! | results that depend on the order of blocks and threads | `CUDA_EMULATOR_SEED` shuffles both |
 //! | allocation, synchronisation or host copies in a recorded graph | they are refused |
+//! | kernels of a module that is gone, and cuBLAS's room when it is freed | a recorded graph that would use them is refused, and so is a launch |
+//! | a thread that has not said which device it means | calls without a current context are refused |
 //! | leaks and double frees | free memory is counted, unknown addresses are refused |
 //!
 //! It cannot tell times, and refuses to: no event knows how long anything
@@ -34,6 +36,8 @@
 
 mod cublas;
 mod driver;
+#[cfg(test)]
+mod ended;
 mod fault;
 mod fiber;
 mod gemm;

@@ -257,6 +257,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ended::ended;
 
     fn by(block: u32, phase: u32, thread: u32) -> Actor {
         Actor {
@@ -290,6 +291,29 @@ mod tests {
             memory.access(at, 4, false, by(0, 0, 0)).is_some(),
             "used after free"
         );
+    }
+
+    /// What no kernel does, whose accesses are seen: the second net.
+    #[test]
+    fn a_byte_past_the_end_ends_the_process() {
+        let name = concat!(module_path!(), "::a_byte_past_the_end_ends_the_process");
+        let ended = ended(name, || {
+            let mut memory = Memory::default();
+            let at = memory.allocate(4096 + 48).expect("there is room") as *mut u8;
+            // SAFETY: the last byte of the allocation.
+            unsafe { at.add(4096 + 47).write_volatile(1) };
+            println!("inside");
+            // SAFETY: none, it is what must end this process.
+            unsafe { at.add(4096 + 48).write_volatile(1) };
+            println!("outside");
+        });
+        if let Some((signal, said)) = ended {
+            assert_eq!(signal, Some(libc::SIGSEGV), "{said}");
+            assert!(
+                said.contains("inside") && !said.contains("outside"),
+                "{said}"
+            );
+        }
     }
 
     #[test]

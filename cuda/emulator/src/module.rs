@@ -7,12 +7,14 @@
 
 #![expect(unsafe_code, reason = "compiled kernels are loaded")]
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::{fs, io};
 
 const SHIM: &str = include_str!("shim.h");
@@ -49,13 +51,53 @@ fn without_comments(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// How g++ compiles.
+const COMPILE: [&str; 11] = [
+    "-std=c++17",
+    "-O1",
+    "-shared",
+    "-fPIC",
+    "-Wall",
+    "-Wno-unknown-pragmas",
+    // Products and sums stay apart, and bits may be read as numbers.
+    "-ffp-contract=off",
+    "-fno-strict-aliasing",
+    // Calls at each access; the detector of races itself is not linked.
+    "-fsanitize=thread",
+    "-fsanitize=alignment",
+    "-c",
+];
+
+/// How g++ links.
+const LINK: [&str; 1] = ["-shared"];
+
+/// What g++ says of its version, asked for once.
+fn version() -> Result<&'static str, String> {
+    static VERSION: OnceLock<Result<String, String>> = OnceLock::new();
+    let ask = || match Command::new("g++").arg("--version").output() {
+        Ok(run) => Ok(String::from_utf8_lossy(&run.stdout).into_owned()),
+        Err(e) => Err(format!("emulated: g++ cannot be run: {e}")),
+    };
+    VERSION.get_or_init(ask).as_deref().map_err(Clone::clone)
+}
+
+/// Everything that what is compiled depends on: it is known by the hash.
+fn key(text: &str, shim: &str, defines: &[String], flags: &[&str], version: &str) -> String {
+    let (defines, flags) = (defines.join(" "), flags.join(" "));
+    [text, shim, &defines, &flags, version].join("\0")
+}
+
 /// Compiles a text; the path of the library, or what the compiler said.
 pub(crate) fn compile(text: &str, defines: &[String]) -> Result<PathBuf, String> {
     // Two threads may ask for the same text.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = [SHIM, text, &defines.join(" ")].join("\0");
-    let folder = std::env::temp_dir().join("flowgrad-cuda-emulator");
+    let flags = [COMPILE.as_slice(), &LINK].concat();
+    let key = key(text, SHIM, defines, &flags, version()?);
+    // SAFETY: asks for a number, and cannot fail.
+    let user = unsafe { libc::geteuid() };
+    let folder = std::env::temp_dir().join(format!("flowgrad-cuda-emulator-{user}"));
+    own(&folder, user).map_err(|e| format!("emulated: {}: {e}", folder.display()))?;
     let name = format!("{:016x}", hash(key.as_bytes()));
     let library = folder.join(format!("{name}.so"));
     if library.exists() {
@@ -69,6 +111,22 @@ pub(crate) fn compile(text: &str, defines: &[String]) -> Result<PathBuf, String>
     }
 }
 
+/// Makes a folder that nobody else may write to, or is content with one:
+/// what lies in it is loaded and run.
+fn own(folder: &Path, user: u32) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
+    }
+    // Of the folder itself, not of what a link there points to.
+    let found = fs::symlink_metadata(folder)?;
+    if found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let whose = "it must be a folder of this user's that nobody else may enter (mode 700)";
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, whose))
+}
+
 /// Writes the parts and runs the compiler; whether it succeeded, and its log.
 fn write_and_compile(
     folder: &Path,
@@ -76,7 +134,6 @@ fn write_and_compile(
     text: &str,
     defines: &[String],
 ) -> io::Result<(bool, String)> {
-    fs::create_dir_all(folder)?;
     // A folder of this process: other processes may compile the same text.
     let own = own_folder(folder, name)?;
     fs::write(own.join("shim.h"), SHIM)?;
@@ -92,18 +149,7 @@ fn write_and_compile(
     fs::write(own.join("unit.cpp"), unit)?;
     let run = Command::new("g++")
         .current_dir(&own)
-        .args([
-            "-std=c++17",
-            "-O1",
-            "-shared",
-            "-fPIC",
-            "-Wall",
-            "-Wno-unknown-pragmas",
-        ])
-        // Products and sums stay apart, and bits may be read as numbers.
-        .args(["-ffp-contract=off", "-fno-strict-aliasing"])
-        // Calls at each access; the detector of races itself is not linked.
-        .args(["-fsanitize=thread", "-fsanitize=alignment", "-c"])
+        .args(COMPILE)
         .args(defines)
         .args(["unit.cpp", "-o", "unit.o"])
         .output()?;
@@ -112,7 +158,8 @@ fn write_and_compile(
     }
     let link = Command::new("g++")
         .current_dir(&own)
-        .args(["-shared", "unit.o", "-o", "unit.so"])
+        .args(LINK)
+        .args(["unit.o", "-o", "unit.so"])
         .output()?;
     if !link.status.success() {
         return Ok((false, String::from_utf8_lossy(&link.stderr).into_owned()));
@@ -174,6 +221,13 @@ impl Module {
         self.kernels.insert(name.to_owned(), kernel.clone());
         Some(kernel)
     }
+
+    /// Says of its kernels that they are gone.
+    pub(crate) fn unload(self) {
+        for kernel in self.kernels.into_values() {
+            kernel.loaded.set(false);
+        }
+    }
 }
 
 /// The address of a symbol.
@@ -190,6 +244,8 @@ pub(crate) struct Kernel {
     name: String,
     /// Hash of the text it stands in.
     pub(crate) hash: u64,
+    /// Until its module is unloaded.
+    loaded: Cell<bool>,
     call: unsafe extern "C" fn(*mut *mut c_void),
     sizes: Vec<usize>,
     shared: (usize, usize),
@@ -224,6 +280,7 @@ impl Kernel {
         Some(Kernel {
             name: name.to_owned(),
             hash,
+            loaded: Cell::new(true),
             call,
             sizes,
             shared: range("emulated_shared_begin", "emulated_shared_end")?,
@@ -234,6 +291,10 @@ impl Kernel {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+    /// Whether its module is still there.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.loaded.get()
     }
     /// The function that takes pointers to the arguments.
     pub(crate) fn call(&self) -> unsafe extern "C" fn(*mut *mut c_void) {
@@ -280,12 +341,58 @@ pub(crate) fn library_of(image: &CStr) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn kernels_are_found_past_bounds_and_comments() {
         let text = "// __global__ void ghost(\nextern \"C\" __global__ void one(int n) {}\n\
                     extern \"C\" __global__ void __launch_bounds__(256) two(float* x) {}";
         assert_eq!(kernels(text), ["one", "two"]);
+    }
+
+    /// A text that was compiled otherwise is another library.
+    #[test]
+    fn the_key_names_everything_that_the_library_depends_on() {
+        let defines = ["-DN=1".to_owned()];
+        let known = key("text", "shim", &defines, &["-O1", "-fPIC"], "15.2");
+        let others = [
+            key("texts", "shim", &defines, &["-O1", "-fPIC"], "15.2"),
+            key("text", "shims", &defines, &["-O1", "-fPIC"], "15.2"),
+            key("text", "shim", &[], &["-O1", "-fPIC"], "15.2"),
+            key("text", "shim", &defines, &["-O1"], "15.2"),
+            key("text", "shim", &defines, &["-O1", "-fPIC"], "15.3"),
+        ];
+        for other in others {
+            assert_ne!(hash(other.as_bytes()), hash(known.as_bytes()), "{other}");
+        }
+        assert!(version().is_ok_and(|version| version.contains("g++")));
+    }
+
+    /// Whoever may write there may run what he likes as this user.
+    #[test]
+    fn a_folder_that_others_may_enter_is_refused() {
+        // SAFETY: asks for a number, and cannot fail.
+        let user = unsafe { libc::geteuid() };
+        let root = std::env::temp_dir().join(format!("emulator-folders-{}", std::process::id()));
+        fs::create_dir(&root).expect("a folder can be made");
+        let mine = root.join("mine");
+        assert!(own(&mine, user).is_ok() && own(&mine, user).is_ok());
+        assert!(own(&mine, user + 1).is_err(), "of another user");
+        let link = root.join("link");
+        std::os::unix::fs::symlink(&mine, &link).expect("a link can be made");
+        assert!(own(&link, user).is_err(), "a link may change what it names");
+        let file = root.join("file");
+        fs::write(&file, "").expect("it is ours");
+        let closed = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&file, closed).expect("it is ours");
+        assert!(own(&file, user).is_err(), "no folder");
+        for mode in [0o701, 0o710, 0o777] {
+            let open = fs::Permissions::from_mode(mode);
+            fs::set_permissions(&mine, open).expect("it is ours");
+            let refused = own(&mine, user).expect_err("others may enter it");
+            assert!(refused.to_string().contains("mode 700"), "{refused}");
+        }
+        fs::remove_dir_all(&root).expect("it is ours");
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub(crate) mod answer {
     pub(crate) const NO_DEVICE: u32 = 100;
     pub(crate) const INVALID_DEVICE: u32 = 101;
     pub(crate) const INVALID_IMAGE: u32 = 200;
+    pub(crate) const INVALID_CONTEXT: u32 = 201;
     pub(crate) const INVALID_HANDLE: u32 = 400;
     pub(crate) const NOT_FOUND: u32 = 500;
     pub(crate) const NOT_SUPPORTED: u32 = 801;
@@ -43,8 +44,9 @@ pub(crate) enum Work {
     },
     /// Set bytes.
     Fill { at: usize, bytes: usize, value: u8 },
-    /// Multiply matrices.
-    Gemm(Gemm),
+    /// Multiply matrices, with a library's own room: where it lies, and its
+    /// bytes.
+    Gemm { gemm: Gemm, room: (usize, usize) },
 }
 
 /// A stream, which may be recording.
@@ -168,6 +170,15 @@ impl World {
         }
     }
 
+    /// Forgets a module: its functions are no handles any more, and what was
+    /// recorded of them cannot be done.
+    pub(crate) fn unload(&mut self, module: usize) -> Result<(), u32> {
+        let module = self.modules.remove(&module);
+        module.ok_or(answer::INVALID_HANDLE)?.unload();
+        self.functions.retain(|_, kernel| kernel.is_loaded());
+        Ok(())
+    }
+
     /// Does a work now, or records it.
     pub(crate) fn submit(&mut self, stream: usize, work: Work) -> Result<(), u32> {
         let stream = self
@@ -190,6 +201,10 @@ impl World {
                 extents,
                 arguments,
             } => {
+                // The hardware would run whatever lies there now.
+                if !kernel.is_loaded() {
+                    return Err(answer::INVALID_HANDLE);
+                }
                 if self.fault.is_none() {
                     self.launch(kernel, *extents, arguments);
                 }
@@ -203,7 +218,13 @@ impl World {
                 unsafe { ptr::write_bytes(*at as *mut u8, *value, *bytes) };
                 Ok(())
             }
-            Work::Gemm(gemm) => gemm.perform(&mut self.memory),
+            Work::Gemm { gemm, room } => {
+                let (at, bytes) = *room;
+                if bytes > 0 && !self.memory.holds(at, bytes) {
+                    return Err(answer::INVALID_VALUE);
+                }
+                gemm.perform(&mut self.memory)
+            }
         }
     }
 
@@ -241,6 +262,40 @@ fn last_launch() -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gemm::{Format, Matrix};
+
+    #[test]
+    fn a_product_needs_the_room_that_it_was_given() {
+        let mut world = World::default();
+        let [a, room] = [4, 256].map(|bytes| world.memory.allocate(bytes).expect("room"));
+        let matrix = || Matrix {
+            at: a,
+            leading: 1,
+            stride: 1,
+            transposed: false,
+        };
+        let gemm = Gemm {
+            m: 1,
+            n: 1,
+            k: 1,
+            count: 1,
+            alpha: 1.0,
+            beta: 0.0,
+            a: matrix(),
+            b: matrix(),
+            c: matrix(),
+            format: Format::Single,
+        };
+        let work = |bytes| Work::Gemm {
+            gemm,
+            room: (room, bytes),
+        };
+        assert_eq!(world.perform(&work(256)), Ok(()));
+        assert_eq!(world.perform(&work(257)), Err(answer::INVALID_VALUE));
+        assert!(world.memory.free(room));
+        assert_eq!(world.perform(&work(256)), Err(answer::INVALID_VALUE));
+        assert_eq!(world.perform(&work(0)), Ok(()), "it was given none");
+    }
 
     #[test]
     fn only_the_thread_that_records_is_held_to_it() {

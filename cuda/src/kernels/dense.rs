@@ -4,7 +4,7 @@
 
 use super::matmul::TILE;
 use super::reduce::column_sums;
-use super::{POLYNOMIAL, expect_len, extent};
+use super::{POLYNOMIAL, blocks_of_rows, expect_len, extent, numbers_of};
 use crate::device::{Buffer, Grid};
 use crate::error::CudaError;
 use crate::precision::Precision;
@@ -75,12 +75,14 @@ pub fn linear_silu(layer: Linear<'_>, version: LinearVersion) -> Result<Activati
     expect_len("linear_silu", w, &[inputs, outputs])?;
     let device = x.device();
     let e = |n| extent("linear_silu", n);
-    let mut h = device.uninitialised(rows * outputs)?;
+    let n = numbers_of("linear_silu", &[rows, outputs])?;
     match version {
         LinearVersion::Fused => {
-            let mut z = device.uninitialised(rows * outputs)?;
+            let blocks = blocks_of_rows("linear_silu", rows, 64)?;
+            let mut h = device.uninitialised(n)?;
+            let mut z = device.uninitialised(n)?;
             let grid = Grid {
-                blocks: [e(outputs.div_ceil(64))?, e(rows.div_ceil(64))?, 1],
+                blocks: [e(outputs.div_ceil(64))?, blocks, 1],
                 threads: [256, 1, 1],
             };
             let arguments = [
@@ -100,15 +102,15 @@ pub fn linear_silu(layer: Linear<'_>, version: LinearVersion) -> Result<Activati
         LinearVersion::Cublas(precision) => {
             let factors = (Factor::plain(x), Factor::plain(w));
             let mut z = matmul(factors.0, factors.1, 1, [rows, outputs, inputs], precision)?;
-            let n = e(rows * outputs)?;
+            let mut h = device.uninitialised(n)?;
             let arguments = [
                 (&mut z).into(),
                 (&mut h).into(),
                 b.into(),
-                n.into(),
+                e(n)?.into(),
                 e(outputs)?.into(),
             ];
-            let grid = Grid::over(rows * outputs);
+            let grid = Grid::over(n);
             // SAFETY: z and h have n elements, b has `outputs`.
             unsafe { device.launch(&SOURCE, "bias_silu", grid, &arguments)? };
             Ok(Activation { z, h })
@@ -153,11 +155,12 @@ pub fn linear_silu_pull(
     expect_len("linear_silu_pull", w, &[inputs, outputs])?;
     let device = x.device();
     let e = |n| extent("linear_silu_pull", n);
-    let blocks = rows.div_ceil(ROWS);
-    let mut z_bar = device.uninitialised(rows * outputs)?;
-    let mut sums = device.uninitialised(blocks * outputs)?;
+    let blocks = blocks_of_rows("linear_silu_pull", rows, ROWS)?;
+    let mut z_bar = device.uninitialised(h_bar.len())?;
+    let sums_of = numbers_of("linear_silu_pull", &[blocks as usize, outputs])?;
+    let mut sums = device.uninitialised(sums_of)?;
     let grid = Grid {
-        blocks: [e(outputs.div_ceil(32))?, e(blocks)?, 1],
+        blocks: [e(outputs.div_ceil(32))?, blocks, 1],
         threads: [32, 8, 1],
     };
     let arguments = [
@@ -180,6 +183,6 @@ pub fn linear_silu_pull(
     Ok(LinearPull {
         x: matmul(zb, wf, 1, [rows, inputs, outputs], precision)?,
         w: matmul(xf, zb, 1, [inputs, outputs, rows], precision)?,
-        b: column_sums(&sums, blocks, outputs)?,
+        b: column_sums(&sums, blocks as usize, outputs)?,
     })
 }

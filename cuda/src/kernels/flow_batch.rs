@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "kernels are launched")]
 
-use super::{POLYNOMIAL, expect_len, extent};
+use super::{POLYNOMIAL, expect_len, extent, numbers_of};
 use crate::device::{Buffer, Device, Grid};
 use crate::error::CudaError;
 use crate::source::Source;
@@ -180,10 +180,10 @@ impl FlowSource {
     /// If the device refuses.
     pub fn next(&mut self, batch: usize, version: FlowVersion) -> Result<FlowBatch, CudaError> {
         let device = self.data.device();
+        let n = numbers_of("flow_batch", &[batch, self.d])?;
         let advance = [(&mut self.state).into()];
         // SAFETY: the state has the words of `struct FlowDraw`.
         unsafe { device.launch(&SOURCE, "flow_advance", Grid::line(1, 1), &advance)? };
-        let n = batch * self.d;
         let e = |n| extent("flow_batch", n);
         let mut out = FlowBatch {
             x0: device.uninitialised(n)?,

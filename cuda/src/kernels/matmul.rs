@@ -13,7 +13,7 @@
 #![expect(unsafe_code, reason = "kernels are launched")]
 
 use super::bf16::BF16;
-use super::{expect_len, extent};
+use super::{blocks_of_rows, expect_len, extent, numbers_of};
 use crate::device::{Buffer, Grid};
 use crate::error::CudaError;
 use crate::precision::Precision;
@@ -105,11 +105,12 @@ pub fn matmul_lesson(
     expect_len("matmul_lesson", a, &[m, k])?;
     expect_len("matmul_lesson", b, &[k, n])?;
     let device = a.device();
-    let mut c = device.uninitialised(m * n)?;
     let (source, kernel, [rows, columns], threads) = version.kernel();
+    let blocks = blocks_of_rows("matmul_lesson", m, rows)?;
+    let mut c = device.uninitialised(numbers_of("matmul_lesson", &[m, n])?)?;
     let e = |n| extent("matmul_lesson", n);
     let grid = Grid {
-        blocks: [e(n.div_ceil(columns))?, e(m.div_ceil(rows))?, 1],
+        blocks: [e(n.div_ceil(columns))?, blocks, 1],
         threads,
     };
     let arguments = [

@@ -22,7 +22,7 @@
 use super::bf16::BF16;
 use super::matmul::MMA;
 use super::reduce::column_sums;
-use super::{POLYNOMIAL, expect_len, extent};
+use super::{POLYNOMIAL, expect_len, extent, numbers_of};
 use crate::device::{Buffer, Grid};
 use crate::error::CudaError;
 use crate::source::Source;
@@ -56,7 +56,12 @@ const SHARED_BYTES: usize = 48 << 10;
 
 /// Rows of a tile of the pull: the most that fit with all their `z`.
 fn rows_of_tile(width: usize, hidden: usize) -> Option<usize> {
-    let bytes = |rows: usize| 4 * (width + 1) * ((hidden + 2) * rows + 16);
+    // Of too many layers nothing fits, however many they are.
+    let layers = hidden.saturating_add(2);
+    let bytes = |rows: usize| {
+        let row = layers.saturating_mul(rows).saturating_add(16);
+        row.saturating_mul(4 * (width + 1))
+    };
     let fits = |rows: &usize| bytes(*rows) <= SHARED_BYTES;
     [32, 16, 8].into_iter().find(fits)
 }
@@ -104,7 +109,8 @@ pub struct MlpShape {
 }
 
 impl MlpShape {
-    /// How many parameters: weights and biases, layer by layer.
+    /// How many parameters: weights and biases, layer by layer. The largest
+    /// number, which no buffer has, if they are more.
     #[must_use]
     pub fn parameters(&self) -> usize {
         let MlpShape {
@@ -113,9 +119,10 @@ impl MlpShape {
             hidden,
             outputs,
         } = *self;
-        (inputs + 1) * width
-            + hidden.saturating_sub(1) * (width + 1) * width
-            + (width + 1) * outputs
+        let layer = |from: usize, to: usize| from.saturating_add(1).saturating_mul(to);
+        let between = hidden.saturating_sub(1).saturating_mul(layer(width, width));
+        let ends = layer(inputs, width).saturating_add(layer(width, outputs));
+        between.saturating_add(ends)
     }
 
     /// The kernels of this width.
@@ -174,7 +181,8 @@ impl<'a> NarrowMlp<'a> {
             return Err(CudaError::mismatch("narrow_mlp", given, expected));
         };
         expect_len("narrow_mlp", parameters, &[shape.parameters()])?;
-        let words = (shape.hidden + 1) * (shape.width * shape.width / 2 + shape.width);
+        let layer = shape.width * shape.width / 2 + shape.width;
+        let words = numbers_of("narrow_mlp", &[shape.hidden + 1, layer])?;
         let packed = parameters.device().uninitialised(words)?;
         let mut net = NarrowMlp {
             shape,
@@ -263,8 +271,9 @@ impl<'a> NarrowMlp<'a> {
         // By the shape alone, so that the order of additions is.
         let tiles = rows.div_ceil(tile * BLOCKS);
         let blocks = rows.div_ceil(tile * tiles);
-        let mut sums = device.uninitialised(blocks * self.parameters.len())?;
-        let mut inputs_bar = device.uninitialised(rows * inputs)?;
+        let sums_of = numbers_of("mlp_pull", &[blocks, self.parameters.len()])?;
+        let mut sums = device.uninitialised(sums_of)?;
+        let mut inputs_bar = device.uninitialised(numbers_of("mlp_pull", &[rows, inputs])?)?;
         let e = |n| extent("mlp_pull", n);
         let arguments = [
             (&mut sums).into(),
@@ -307,7 +316,7 @@ impl<'a> NarrowMlp<'a> {
             return device.uninitialised(0);
         }
         let Extents { d, q, step } = self.extents(x, features, rows)?;
-        let mut v = device.uninitialised(rows * outputs)?;
+        let mut v = device.uninitialised(numbers_of("velocity", &[rows, outputs])?)?;
         let e = |n| extent("velocity", n);
         let (kernel, grid, parameters) = match version {
             MlpVersion::Shared => {

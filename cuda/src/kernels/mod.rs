@@ -20,7 +20,7 @@ pub(crate) mod stages;
 pub(crate) mod unfold;
 pub(crate) mod view;
 
-use crate::device::{Buffer, Element};
+use crate::device::{Buffer, Element, Grid};
 use crate::error::CudaError;
 use crate::source::Source;
 
@@ -61,9 +61,34 @@ fn extent(of: &str, n: usize) -> Result<u32, CudaError> {
     u32::try_from(n).map_err(|_| CudaError::mismatch(of, n, "a number below 2^32"))
 }
 
+/// How many numbers an array of this shape has: a product that wraps around
+/// would let a kernel go past the end of what is allocated.
+pub(crate) fn numbers_of(of: &str, shape: &[usize]) -> Result<usize, CudaError> {
+    let empty = shape.contains(&0);
+    let product = shape.iter().try_fold(1usize, |n, &m| n.checked_mul(m));
+    product.or(empty.then_some(0)).ok_or_else(|| {
+        let given = format!("an array of {shape:?}");
+        CudaError::mismatch(of, given, "fewer numbers than memory has addresses")
+    })
+}
+
+/// Blocks along y, each of which takes so many rows.
+fn blocks_of_rows(of: &str, rows: usize, each: usize) -> Result<u32, CudaError> {
+    let most = Grid::MOST[1];
+    match u32::try_from(rows.div_ceil(each)) {
+        Ok(blocks) if blocks <= most => Ok(blocks),
+        _ => {
+            let given = format!("{rows} rows");
+            let limit = most as usize * each;
+            let expected = format!("at most {limit}, {most} blocks of {each}");
+            Err(CudaError::mismatch(of, given, expected))
+        }
+    }
+}
+
 /// Whether a buffer holds an array of this shape.
 fn expect_len<T: Element>(of: &str, x: &Buffer<T>, shape: &[usize]) -> Result<(), CudaError> {
-    match x.len() == shape.iter().product::<usize>() {
+    match x.len() == numbers_of(of, shape)? {
         true => Ok(()),
         false => {
             let given = format!("{} numbers", x.len());

@@ -2,11 +2,12 @@
 
 #![expect(unsafe_code, reason = "kernels are launched")]
 
-use super::{expect_len, extent};
-use crate::device::{Buffer, Device, Grid};
+use super::{expect_len, extent, numbers_of};
+use crate::device::{Argument, Buffer, Device, Grid};
 use crate::error::CudaError;
+use crate::pool::Block;
 use crate::source::Source;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 pub(super) static SOURCE: LazyLock<Source> =
     LazyLock::new(|| Source::of("places", &[("places.cu", include_str!("places.cu"))]));
@@ -15,10 +16,43 @@ pub(super) static SOURCE: LazyLock<Source> =
 #[derive(Debug)]
 pub struct Places {
     index: Buffer<u32>,
-    /// Where the list of each place begins in `order`; one more ends the last.
-    first: Buffer<u32>,
-    order: Buffer<u32>,
+    inverse: Arc<Inverse>,
     of: usize,
+}
+
+/// Who names each place of an axis: only a scatter asks for it, so it is made
+/// and copied to the device when the first one does.
+#[derive(Debug)]
+pub(crate) struct Inverse {
+    index: Vec<u32>,
+    of: usize,
+    lists: Mutex<Option<Lists>>,
+}
+
+/// Where the list of each place begins in the second; one more ends the last.
+type Lists = [(Option<Arc<Block>>, usize); 2];
+
+impl Inverse {
+    pub(crate) fn new(index: Vec<u32>, of: usize) -> Self {
+        let lists = Mutex::default();
+        Inverse { index, of, lists }
+    }
+
+    /// Where each list begins, and the lists, on the device.
+    fn on(&self, device: &Device) -> Result<[Buffer<u32>; 2], CudaError> {
+        let lists = self.lists.lock();
+        let mut lists = lists.unwrap_or_else(PoisonError::into_inner);
+        if let Some(lists) = &*lists {
+            let buffer =
+                |(block, len): &(Option<Arc<Block>>, usize)| device.buffer_of(block.clone(), *len);
+            return Ok(lists.each_ref().map(buffer));
+        }
+        let (first, order) = listed(&self.index, self.of);
+        let made = [device.upload(&first)?, device.upload(&order)?];
+        let parts = made.each_ref();
+        *lists = Some(parts.map(|part| (part.block().cloned(), part.len())));
+        Ok(made)
+    }
 }
 
 impl Places {
@@ -37,28 +71,22 @@ impl Places {
                 format!("less than {of}"),
             ));
         }
-        let (first, order) = listed(index, of);
         Ok(Places {
             index: device.upload(index)?,
-            first: device.upload(&first)?,
-            order: device.upload(&order)?,
+            inverse: Arc::new(Inverse::new(index.to_vec(), of)),
             of,
         })
     }
 
-    /// The index, where the list of each place begins, and the lists.
-    pub(crate) fn parts(&self) -> [&Buffer<u32>; 3] {
-        [&self.index, &self.first, &self.order]
+    /// The index, and what a scatter needs.
+    pub(crate) fn parts(&self) -> (&Buffer<u32>, &Arc<Inverse>) {
+        (&self.index, &self.inverse)
     }
 
     /// From those parts.
-    pub(crate) fn from_parts([index, first, order]: [Buffer<u32>; 3], of: usize) -> Self {
-        Places {
-            index,
-            first,
-            order,
-            of,
-        }
+    pub(crate) fn from_parts(index: Buffer<u32>, inverse: Arc<Inverse>) -> Self {
+        let of = inverse.of;
+        Places { index, inverse, of }
     }
 
     /// How many.
@@ -121,7 +149,7 @@ pub fn gather(
 ) -> Result<Buffer<f32>, CudaError> {
     expect_len("gather", x, &[outer, places.of, inner])?;
     let device = x.device();
-    let n = outer * places.len() * inner;
+    let n = numbers_of("gather", &[outer, places.len(), inner])?;
     let mut y = device.uninitialised(n)?;
     let e = |n| extent("gather", n);
     e(n)?;
@@ -153,20 +181,21 @@ pub fn scatter_add(
 ) -> Result<Buffer<f32>, CudaError> {
     expect_len("scatter_add", y, &[outer, places.len(), inner])?;
     let device = y.device();
-    let n = outer * places.of * inner;
+    let n = numbers_of("scatter_add", &[outer, places.of, inner])?;
     let mut x = device.uninitialised(n)?;
     let e = |n| extent("scatter_add", n);
     e(n)?;
     let extents = [outer, places.len(), places.of, inner];
     let mut arguments = vec![(&mut x).into(), y.into()];
+    let lists;
     let kernel = match version {
         ScatterVersion::Scan => {
             arguments.push((&places.index).into());
             "scatter_add_scan"
         }
         ScatterVersion::Listed => {
-            arguments.push((&places.first).into());
-            arguments.push((&places.order).into());
+            lists = places.inverse.on(places.index.device())?;
+            arguments.extend(lists.iter().map(Argument::from));
             "scatter_add_listed"
         }
     };

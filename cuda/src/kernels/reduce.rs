@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "kernels are launched")]
 
-use super::extent;
+use super::{blocks_of_rows, extent, numbers_of};
 use crate::device::{Buffer, Grid};
 use crate::error::CudaError;
 use crate::source::Source;
@@ -75,11 +75,12 @@ pub fn column_sums(x: &Buffer<f32>, rows: usize, columns: usize) -> Result<Buffe
         return device.zeros(columns);
     }
     let stage = |x: &Buffer<f32>, rows: usize| {
-        let blocks = rows.div_ceil(ROWS);
-        let mut sums = device.uninitialised(blocks * columns)?;
+        let along_y = blocks_of_rows("column_sums", rows, ROWS)?;
+        let blocks = along_y as usize;
+        let mut sums = device.uninitialised(numbers_of("column_sums", &[blocks, columns])?)?;
         let e = |n| extent("column_sums", n);
         let grid = Grid {
-            blocks: [e(columns.div_ceil(32))?, e(blocks)?, 1],
+            blocks: [e(columns.div_ceil(32))?, along_y, 1],
             threads: [32, 8, 1],
         };
         let arguments = [
@@ -108,9 +109,10 @@ pub fn sum_axis(x: &Buffer<f32>, axes: [usize; 3]) -> Result<Buffer<f32>, CudaEr
     let device = x.device();
     let [outer, n, inner] = axes;
     super::expect_len("sum_axis", x, &axes)?;
-    let mut sums = device.uninitialised(outer * inner)?;
+    let count = numbers_of("sum_axis", &[outer, inner])?;
+    let mut sums = device.uninitialised(count)?;
     let e = |n| extent("sum_axis", n);
-    e(outer * inner)?;
+    e(count)?;
     let arguments = [
         (&mut sums).into(),
         x.into(),
@@ -118,7 +120,7 @@ pub fn sum_axis(x: &Buffer<f32>, axes: [usize; 3]) -> Result<Buffer<f32>, CudaEr
         e(n)?.into(),
         e(inner)?.into(),
     ];
-    let grid = Grid::over(outer * inner);
+    let grid = Grid::over(count);
     // SAFETY: x is [outer, n, inner], the sums are [outer, inner].
     unsafe { device.launch(&SOURCE, "sum_axis", grid, &arguments)? };
     Ok(sums)

@@ -44,7 +44,7 @@ pub fn softmax(
 ) -> Result<(Buffer<f32>, Buffer<f32>), CudaError> {
     expect_len("softmax", x, &[rows, columns])?;
     let device = x.device();
-    let mut p = device.uninitialised(rows * columns)?;
+    let mut p = device.uninitialised(x.len())?;
     let mut l = device.uninitialised(rows)?;
     let (kernel, grid) = match version {
         SoftmaxVersion::Serial => ("softmax_serial", Grid::over(rows)),

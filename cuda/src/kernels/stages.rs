@@ -137,7 +137,7 @@ pub fn error_norms(
         }
     };
     let e = |n| extent("error_norms", n);
-    e(rows * d)?;
+    e(y0.len())?;
     let mut all: Vec<Argument<'_>> = vec![
         (&mut out).into(),
         y0.into(),

@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "kernels are launched")]
 
-use super::{expect_len, extent};
+use super::{expect_len, extent, numbers_of};
 use crate::device::{Argument, Buffer, Grid};
 use crate::error::CudaError;
 use crate::precision::Precision;
@@ -36,21 +36,25 @@ impl ImageWindows {
     #[must_use]
     pub fn places(&self) -> [usize; 2] {
         [0, 1].map(|axis| {
-            let free = (self.image[axis] + 2 * self.margin).checked_sub(self.window[axis]);
+            let margins = self.margin.saturating_mul(2);
+            let wide = self.image[axis].saturating_add(margins);
+            let free = wide.checked_sub(self.window[axis]);
             free.map_or(0, |free| free / self.step + 1)
         })
     }
 
-    /// Numbers of a window.
+    /// Numbers of a window; the largest number if they are more.
     #[must_use]
     pub fn window_len(&self) -> usize {
-        self.channels * self.window[0] * self.window[1]
+        let [rows, columns] = self.window;
+        self.channels.saturating_mul(rows).saturating_mul(columns)
     }
 
-    /// Windows of all images.
+    /// Windows of all images; the largest number if they are more.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.batch * self.places()[0] * self.places()[1]
+        let [down, across] = self.places();
+        self.batch.saturating_mul(down).saturating_mul(across)
     }
 
     fn image_shape(&self) -> [usize; 4] {
@@ -89,7 +93,7 @@ impl ImageWindows {
 /// If there are not as many numbers, or the device refuses.
 pub fn unfold(x: &Buffer<f32>, windows: ImageWindows) -> Result<Buffer<f32>, CudaError> {
     expect_len("unfold", x, &windows.image_shape())?;
-    let n = windows.count() * windows.window_len();
+    let n = numbers_of("unfold", &[windows.count(), windows.window_len()])?;
     extent("unfold", n)?;
     let device = x.device();
     let mut u = device.uninitialised(n)?;
@@ -107,7 +111,7 @@ pub fn unfold(x: &Buffer<f32>, windows: ImageWindows) -> Result<Buffer<f32>, Cud
 /// If there are not as many numbers, or the device refuses.
 pub fn fold(u: &Buffer<f32>, windows: ImageWindows) -> Result<Buffer<f32>, CudaError> {
     expect_len("fold", u, &[windows.count(), windows.window_len()])?;
-    let n = windows.image_shape().iter().product();
+    let n = numbers_of("fold", &windows.image_shape())?;
     extent("fold", n)?;
     let device = u.device();
     let mut x = device.uninitialised(n)?;

@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "kernels are launched")]
 
-use super::{expect_len, extent};
+use super::{expect_len, extent, numbers_of};
 use crate::device::{Argument, Buffer, Grid};
 use crate::error::CudaError;
 use crate::source::Source;
@@ -31,9 +31,9 @@ impl View {
     /// A whole array of these extents.
     #[must_use]
     pub fn dense(extents: &[usize]) -> Self {
-        let mut steps = vec![1; extents.len()];
+        let mut steps = vec![1isize; extents.len()];
         for axis in (1..extents.len()).rev() {
-            steps[axis - 1] = steps[axis] * extents[axis] as isize;
+            steps[axis - 1] = steps[axis].saturating_mul(extents[axis] as isize);
         }
         View {
             extents: extents.to_vec(),
@@ -42,10 +42,13 @@ impl View {
         }
     }
 
-    /// How many places.
+    /// How many places; the largest number if they are more.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.extents.iter().product()
+        match self.extents.contains(&0) {
+            true => 0,
+            false => self.extents.iter().fold(1, |n, &m| n.saturating_mul(m)),
+        }
     }
 
     /// Whether all places lie in an array of so many numbers.
@@ -65,6 +68,9 @@ impl View {
     /// The arguments of a kernel, if the view fits an array of so many numbers.
     fn arguments(&self, of: &str, len: usize) -> Result<Vec<Argument<'static>>, CudaError> {
         let axes = self.extents.len();
+        for &e in &self.extents {
+            extent(of, e)?;
+        }
         if axes > AXES || axes != self.steps.len() || !self.lies_in(len) {
             let expected = format!("one inside {len} numbers");
             return Err(CudaError::mismatch(of, format!("{self:?}"), expected));
@@ -90,8 +96,8 @@ impl View {
 /// If the view does not lie in the array, or the device refuses.
 pub fn read_view(x: &Buffer<f32>, view: &View) -> Result<Buffer<f32>, CudaError> {
     let device = x.device();
-    let mut y = device.uninitialised(view.count())?;
     let rest = view.arguments("read_view", x.len())?;
+    let mut y = device.uninitialised(view.count())?;
     let mut arguments = vec![(&mut y).into(), x.into()];
     arguments.extend(rest);
     let grid = Grid::over(view.count());
@@ -127,7 +133,7 @@ pub fn running_sum(
     expect_len("running_sum", x, &axes)?;
     let device = x.device();
     let mut y = device.uninitialised(x.len())?;
-    let lines = axes[0] * axes[2];
+    let lines = numbers_of("running_sum", &[axes[0], axes[2]])?;
     let [outer, n, inner] = axes.map(|n| extent("running_sum", n));
     extent("running_sum", lines)?;
     let arguments = [
@@ -151,7 +157,7 @@ pub fn running_sum(
 pub fn largest(x: &Buffer<f32>, axes: [usize; 3]) -> Result<Buffer<f32>, CudaError> {
     expect_len("largest", x, &axes)?;
     let device = x.device();
-    let lines = axes[0] * axes[2];
+    let lines = numbers_of("largest", &[axes[0], axes[2]])?;
     let mut y = device.uninitialised(lines)?;
     let [outer, n, inner] = axes.map(|n| extent("largest", n));
     extent("largest", lines)?;
