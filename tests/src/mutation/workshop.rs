@@ -196,8 +196,11 @@ impl Workshop {
     }
 
     fn cargo(&self, arguments: &[&str]) -> Command {
-        let mut cargo = Command::new("cargo");
+        // A loop of a constant that a change makes endless is the compiler's:
+        // it is given as long as the longest build takes on a slow machine.
+        let mut cargo = Command::new("timeout");
         cargo
+            .args(["900", "cargo"])
             .args(arguments)
             .args(["--message-format=json", "--features", &self.features])
             .env("CARGO_TARGET_DIR", self.folder.with_extension("target"))
