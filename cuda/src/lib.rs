@@ -19,7 +19,8 @@
 //! ## Reading order
 //! 1. `choice.rs`, `precision.rs`, `unavailable.rs`, `found.rs`: is there a GPU?
 //! 2. `device.rs`, `pool.rs`, `resident.rs`: memory and launches.
-//! 3. `source.rs`, `compile.rs`, `cubin_cache.rs`: from text to machine code.
+//! 3. `source.rs`, `compile.rs`, `cubin_cache.rs`, `usage.rs`: from text to
+//!    machine code.
 //! 4. `product.rs`, `graph.rs`: cuBLAS, and recorded work.
 //! 5. `expression.rs`, `formula.rs`: pointwise kernels, printed from formulas.
 //! 6. `kernels/`: each a `.cu` file to study, with the function that launches it.
@@ -52,6 +53,8 @@ mod product;
 mod resident;
 mod source;
 mod unavailable;
+#[cfg(feature = "cuda")]
+mod usage;
 
 pub use choice::{DeviceChoice, UnknownDevice};
 #[cfg(feature = "cuda")]
@@ -91,3 +94,5 @@ pub use probe::driver_version;
 pub use product::{Factor, matmul};
 pub use source::Source;
 pub use unavailable::CudaUnavailable;
+#[cfg(feature = "cuda")]
+pub use usage::Usage;
