@@ -69,7 +69,7 @@ pub use found::{DeviceFacts, Found, Version};
 pub use graph::Graph;
 #[cfg(feature = "cuda")]
 pub use kernels::{
-    adamw::{Adamw, AdamwConfig, AdamwPoint},
+    adamw::{Adamw, AdamwConfig, AdamwPoint, AdamwVersion},
     bf16::{Bf16, rounded},
     constant::{filled, scaled, shifted},
     dense::{Activation, Linear, LinearPull, LinearVersion, linear_silu, linear_silu_pull},
@@ -81,7 +81,7 @@ pub use kernels::{
     reduce::{SumVersion, column_sums, sum, sum_axis},
     softmax::{SoftmaxVersion, softmax},
     sources,
-    stages::{RowNorm, Steps, choose_rows, combine_stages, error_norms},
+    stages::{RowNorm, Steps, choose_rows, combine_stages, combine_stages_composed, error_norms},
     unfold::{ImageWindows, convolve, fold, unfold},
     view::{View, largest, read_view, running_sum, write_view},
 };
