@@ -560,6 +560,7 @@ prove() {
     say "$said" | sed 's/^/planted: /'
     expect "a run with a failure fails" test "$code" = 1
     expect "a failure is named" grep -q '^emulated: kernels: failed: exit code 3$' <<< "$said"
+    expect "a test that is not there is missed" grep -q '^emulated: memcheck: failed: exit code 1$' <<< "$said"
     expect "a stage that hangs is stopped" grep -q '^emulated: points: failed: stopped after 4 s$' <<< "$said"
     expect "what comes behind still runs" grep -q '^emulated: table: passed$' <<< "$said"
     # All four that run the suite, and the one that hangs.
