@@ -80,9 +80,10 @@ readonly exchanging=(dense matmul matmul_tensor mlp mlp_pull reduce softmax)
 
 # --- pack ---------------------------------------------------------------------
 
-# Builds, and prints the path of each program that came of it.
+# Builds, with these words of cargo, and prints the path of each program that came
+# of it.
 built() {
-    cargo build --message-format=json-render-diagnostics "$@" |
+    cargo "$@" --message-format=json-render-diagnostics |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
 }
 
@@ -111,10 +112,12 @@ pack() {
     cd "$root"
     local with=(--profile "$profile" --features cuda)
     {
-        built "${with[@]}" -p flowgrad-cuda --test suite --test nvrtc
-        built "${with[@]}" -p flowgrad-autograd --lib "${algebra[@]/#/--test=}"
-        built "${with[@]}" -p flowgrad-fm --test flow_matching_on_device --bin flowgrad
-        built "${with[@]}" -p flowgrad-benches --bench cuda_over_cpu --bin ceilings --bin device_table
+        built build "${with[@]}" -p flowgrad-cuda --test suite --test nvrtc
+        # The tests that stand in the library, too.
+        built test --no-run "${with[@]}" -p flowgrad-autograd --lib "${algebra[@]/#/--test=}"
+        built build "${with[@]}" -p flowgrad-fm --test flow_matching_on_device --bin flowgrad
+        built build "${with[@]}" -p flowgrad-benches --bench cuda_over_cpu \
+            --bin ceilings --bin device_table
     } > "$room/programs"
     local name count=0
     for name in suite nvrtc autograd "${tests[@]}" flowgrad cuda_over_cpu ceilings device_table; do
@@ -187,6 +190,10 @@ stage_probe() {
 
 stage_kernels() {
     bin/suite --nocapture --test-threads=1 loading::
+    if [[ $(bin/autograd --list expression::) != *': test'* ]]; then
+        say "no test of the formula sheet"
+        return 1
+    fi
     if emulated; then
         say "emulated: NVRTC itself is asked by .ci/run"
         return
