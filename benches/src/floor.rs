@@ -256,10 +256,7 @@ pub(crate) mod tests {
             close(floor(question, program, "100 1 1"), count * 1e-6 + 7e-6);
         }
         // 10 weights at batch 10⁶ in the slowest precision: operations decide.
-        let slow = Ceilings {
-            copy: 1e18,
-            ..many
-        };
+        let slow = Ceilings { copy: 1e18, ..many };
         close(
             slow.floor("sampling step", "cuda fused Shared", "1000000 2 1"),
             2e7 / 1e13 + 7e-6,
