@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Carries this project to a machine with a GPU, and runs it there.
 #
-#   cuda/on_device.sh pack [--emulated] [--out FILE]
+#   cuda/on_device.sh pack [--emulated] [--profile NAME] [--out FILE]
 #       With Rust, on any x86-64 Linux: builds, and packs all that is needed into
-#       one archive below 64 MiB (target/flowgrad-device.tar.gz).
+#       one archive (target/flowgrad-device.tar.gz), below 64 MiB even when it
+#       is unpacked. The profile is release, or test with --emulated.
 #   cuda/on_device.sh run [--emulated] [--out FOLDER]
 #       In the unpacked archive, without Rust and without a network: all stages
 #       in at most nine minutes. Needs NVIDIA's driver and the libraries of CUDA
 #       13 (CUDA_HOME, /usr/local/cuda, or the wheels of Python's packages);
 #       compute-sanitizer, ncu, PyTorch and JAX are used where they are. Leaves
 #       DATE-cuda.md and DATE-cuda.log in the folder (benches/results).
-#   cuda/on_device.sh prove
-#       Packs and runs with the emulated driver, which needs g++ and no GPU;
-#       then without any, and with a stage that fails and one that hangs.
+#   cuda/on_device.sh prove [--profile NAME]
+#       Packs and runs with the emulated driver, which needs g++ and no GPU, where
+#       no program of Rust or CUDA is to be found; then without any driver, and
+#       with a stage that fails and one that hangs.
 #
 # Each stage has a time limit of its own. One that fails does not keep the rest
 # from running; the exit code is 0 if none failed. A stage whose tool is missing
@@ -25,12 +27,15 @@ root=$(dirname "$(dirname "$script")")
 readonly script root
 readonly skipped=77
 readonly all_seconds=540
+# Of a stage's seconds, how many it has to end when it is asked to.
+readonly grace_seconds=2
+# Of the archive, and of what is in it.
 readonly most_bytes=$((64 << 20))
 
-# Name and seconds of each stage, in order; the seconds add up to all_seconds.
+# Name and seconds of each stage, in order; they add up to all_seconds at most.
 readonly stages=(
-    probe:10 kernels:40 tests:105 memcheck:55 racecheck:45 ceilings:30
-    points:115 torch:70 jax:35 profile:30 table:5
+    probe:8 kernels:45 tests:85 memcheck:60 racecheck:40 program:15 ceilings:25
+    points:115 torch:85 jax:35 profile:20 table:5
 )
 
 say() { printf '%s\n' "$*"; }
@@ -48,24 +53,54 @@ readonly algebra=(
 )
 readonly tests=("${algebra[@]}" flow_matching_on_device)
 
+# For each file of kernels, the tests of the suite that launch its kernels and are
+# watched by compute-sanitizer: the right kernels at all sizes, without planted
+# errors and refusals. `pointwise` are the printed ones.
+readonly watched=(
+    'adamw adamw::twenty adamw::slopes'
+    'bf16 product::an_array'
+    'constant constant::'
+    'dense dense::a_layer dense::the_pull'
+    'diary diary::'
+    'flow_batch flow_batch::both'
+    'matmul dense::every_version'
+    'matmul_tensor tensor::every_version tensor::what_is_not_finite'
+    'mlp mlp::both mlp::other'
+    'mlp_pull mlp::the_pull'
+    'places places::both'
+    'pointwise formula::a_fused'
+    'reduce reduce::'
+    'softmax softmax::'
+    'stages stages::combinations stages::norms stages::rows_are'
+    'unfold convolution::'
+    'view view::reading view::along'
+)
+# The files whose threads exchange numbers, so that they can race.
+readonly exchanging=(dense matmul matmul_tensor mlp mlp_pull reduce softmax)
+
 # --- pack ---------------------------------------------------------------------
 
-# Builds, and prints the path of each program that came of it.
+# Builds, with these words of cargo, and prints the path of each program that came
+# of it.
 built() {
-    cargo build --message-format=json-render-diagnostics "$@" |
+    cargo "$@" --message-format=json-render-diagnostics |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
 }
 
 pack() {
-    local emulated=no out=$root/target/flowgrad-device.tar.gz profile=release
+    local emulated=no out=$root/target/flowgrad-device.tar.gz profile=""
     while (($#)); do
         case $1 in
-            --emulated) emulated=yes profile=test ;;
+            --emulated) emulated=yes ;;
+            --profile) shift && profile=${1:?--profile needs a name} ;;
             --out) shift && out=${1:?--out needs a file} ;;
-            *) refuse "pack: $1; expected --emulated or --out FILE" ;;
+            *) refuse "pack: $1; expected --emulated, --profile NAME or --out FILE" ;;
         esac
         shift
     done
+    if [[ -z $profile ]]; then
+        if [[ $emulated = yes ]]; then profile="test"; else profile="release"; fi
+    fi
     [[ -f $root/Cargo.toml ]] || refuse "pack: no Cargo.toml in $root; packing needs a checkout"
     out=$(readlink -m "$out")
     local room program
@@ -77,13 +112,15 @@ pack() {
     cd "$root"
     local with=(--profile "$profile" --features cuda)
     {
-        built "${with[@]}" -p flowgrad-cuda --test suite --test nvrtc
-        built "${with[@]}" -p flowgrad-autograd "${algebra[@]/#/--test=}"
-        built "${with[@]}" -p flowgrad-fm --test flow_matching_on_device
-        built "${with[@]}" -p flowgrad-benches --bench cuda_over_cpu --bin ceilings --bin device_table
+        built build "${with[@]}" -p flowgrad-cuda --test suite --test nvrtc
+        # The tests that stand in the library, too.
+        built test --no-run "${with[@]}" -p flowgrad-autograd --lib "${algebra[@]/#/--test=}"
+        built build "${with[@]}" -p flowgrad-fm --test flow_matching_on_device --bin flowgrad
+        built build "${with[@]}" -p flowgrad-benches --bench cuda_over_cpu \
+            --bin ceilings --bin device_table
     } > "$room/programs"
     local name count=0
-    for name in suite nvrtc "${tests[@]}" cuda_over_cpu ceilings device_table; do
+    for name in suite nvrtc autograd "${tests[@]}" flowgrad cuda_over_cpu ceilings device_table; do
         # Cargo puts a hash behind the name of a test.
         program=$(grep -E "/$name(-[0-9a-f]{16})?\$" "$room/programs") ||
             refuse "pack: $name was not built"
@@ -102,10 +139,13 @@ pack() {
     } > "$to/FACTS"
     mkdir -p "$(dirname "$out")"
     tar -C "$room" -czf "$out" flowgrad-device
-    local bytes
+    local bytes unpacked
     bytes=$(stat -c %s "$out")
     ((bytes < most_bytes)) || refuse "pack: $out has $bytes bytes; expected less than $most_bytes"
-    say "packed $out: $((bytes >> 10)) KiB, $count programs"
+    unpacked=$(du --bytes --summarize "$to" | cut -f 1)
+    ((unpacked < most_bytes)) ||
+        refuse "pack: $unpacked bytes unpacked; expected less than $most_bytes"
+    say "packed $out: $((bytes >> 10)) KiB, $((unpacked >> 10)) KiB unpacked, $count programs"
 }
 
 # The emulated driver under the three names that programs open.
@@ -150,11 +190,17 @@ stage_probe() {
 
 stage_kernels() {
     bin/suite --nocapture --test-threads=1 loading::
+    if [[ $(bin/autograd --list expression::) != *': test'* ]]; then
+        say "no test of the formula sheet"
+        return 1
+    fi
     if emulated; then
         say "emulated: NVRTC itself is asked by .ci/run"
         return
     fi
     FLOWGRAD_NVRTC=required bin/nvrtc --nocapture --test-threads=1
+    # Every function of the formula sheet, as users run it.
+    bin/autograd --test-threads=1 expression::
 }
 
 stage_tests() {
@@ -166,18 +212,79 @@ stage_tests() {
     return "$failed"
 }
 
-# The kernels that use shared memory and shuffles, at the sizes of the tests.
-sanitize() {
-    local sanitizer
-    if emulated; then
-        skip "emulated: the emulated driver sees bounds and races itself"
-    fi
-    sanitizer=$(tool compute-sanitizer) || skip "no compute-sanitizer here"
-    "$sanitizer" --error-exitcode 9 "$@" bin/suite --test-threads=1 \
-        reduce:: softmax:: dense:: tensor::every mlp::other places:: flow_batch::both
+# The names of tests that are watched, of all files or of those given.
+watched_tests() {
+    local entry file names=()
+    for entry in "${watched[@]}"; do
+        file=${entry%% *}
+        if (($# == 0)) || [[ " $* " = *" $file "* ]]; then
+            read -ra names <<< "${entry#* }"
+            printf '%s\n' "${names[@]}"
+        fi
+    done
 }
-stage_memcheck() { sanitize --tool memcheck; }
-stage_racecheck() { sanitize --tool racecheck; }
+
+# The suite's tests of these names, under a tool of compute-sanitizer; emulated
+# the same tests without it. A name that names no test is a failure.
+sanitize() {
+    local sanitizer=() names=() name
+    mapfile -t names
+    for name in "${names[@]}"; do
+        if [[ $(bin/suite --list "$name") != *': test'* ]]; then
+            say "no test is called $name"
+            return 1
+        fi
+    done
+    if ! emulated; then
+        sanitizer=("$(tool compute-sanitizer || true)" --error-exitcode 9 "$@")
+        [[ -n ${sanitizer[0]} ]] || skip "no compute-sanitizer here"
+    fi
+    "${sanitizer[@]}" bin/suite --test-threads=1 "${names[@]}"
+    if emulated; then
+        skip "emulated: the tests ran bare; the emulated driver sees bounds and races itself"
+    fi
+}
+
+# A kernel's arguments are found by asking the driver for one after the other
+# until it refuses: an error of an API call that is meant, and no error of memory.
+stage_memcheck() {
+    watched_tests | sanitize --tool memcheck --report-api-errors no
+}
+stage_racecheck() {
+    watched_tests "${exchanging[@]}" | sanitize --tool racecheck
+}
+
+# As a user would: a training, samples of its model and likelihoods, on the GPU.
+stage_program() {
+    local at=$work/program model i size=(--steps 2000 --hidden '64,64,64' --batch 4096)
+    local said words
+    if emulated; then
+        size=(--steps 30 --hidden '9,7' --batch 33)
+    fi
+    mkdir -p "$at"
+    model=$at/out/model.safetensors
+    for ((i = 0; i < 64; i++)); do
+        say "$((i % 7)).$((i % 10)),-$((i % 5)).$((i * 3 % 10))"
+    done > "$at/points.csv"
+    bin/flowgrad info
+    for words in \
+        "train --data $at/points.csv --out $at/out ${size[*]}" \
+        "sample --model $model --out $at/samples.npy --count 1000" \
+        "likelihood --model $model --data $at/points.csv --out $at/likelihood.npy"; do
+        say "--- flowgrad $words --device cuda"
+        # shellcheck disable=SC2086 # they are words
+        said=$(bin/flowgrad $words --device cuda 2>&1) || {
+            say "$said"
+            return 1
+        }
+        say "$said"
+        if ! grep '^running on ' <<< "$said" | grep -qv '^running on the processor'; then
+            say "it did not run on a GPU"
+            return 1
+        fi
+    done
+    [[ -s $at/samples.npy && -s $at/likelihood.npy ]]
+}
 
 stage_ceilings() {
     bin/ceilings | tee "$work/ceilings"
@@ -197,10 +304,11 @@ stage_torch() {
     fi
     command -v python3 > /dev/null || skip "no python3 here"
     local run=(python3 benches/peers/cuda_step_torch.py)
-    "${run[@]}" graph 1 "${sizes[@]}" | tee -a "$work/peers"
-    "${run[@]}" eager 1 "${sizes[@]}" | tee -a "$work/peers"
-    # Compiling takes most of its time.
-    "${run[@]}" compile 1 "${sizes[0]}" "${sizes[2]}" | tee -a "$work/peers"
+    local mode
+    # Compiling takes most of the time, so it comes last.
+    for mode in graph eager compile; do
+        "${run[@]}" "$mode" 0.5 "${sizes[@]}" | tee -a "$work/peers"
+    done
 }
 
 stage_jax() {
@@ -208,7 +316,7 @@ stage_jax() {
         skip "emulated: peers are timed beside a GPU only"
     fi
     command -v python3 > /dev/null || skip "no python3 here"
-    python3 benches/peers/cuda_step_jax.py 1 "${sizes[@]}" | tee -a "$work/peers"
+    python3 benches/peers/cuda_step_jax.py 0.5 "${sizes[@]}" | tee -a "$work/peers"
 }
 
 stage_profile() {
@@ -259,12 +367,13 @@ run_stage() {
     local left=$((all_seconds - SECONDS + started))
     # Whole seconds are rounded against the stage.
     ((limit <= left)) || limit=$left
-    if ((limit <= 0)); then
+    if ((limit <= grace_seconds)); then
         verdict="failed: no time was left"
         failures=$((failures + 1))
     else
         printf '=== %s\n' "$name" >> "$log"
-        timeout --kill-after=5 "$limit" bash "$script" stage "$name" >> "$log" 2>&1 || code=$?
+        timeout --kill-after="$grace_seconds" "$((limit - grace_seconds))" \
+            bash "$script" stage "$name" >> "$log" 2>&1 || code=$?
         case $code in
             0) verdict=passed ;;
             "$skipped") verdict="skipped: $(tail -n 1 "$log" | sed 's/^skipped: //')" ;;
@@ -330,8 +439,8 @@ report() {
     say
     sed 's/$/  /' FACTS
     if ! emulated; then
-        nvidia-smi --query-gpu=name,driver_version,clocks.max.sm --format=csv,noheader 2> /dev/null ||
-            say "no answer of nvidia-smi"
+        timeout --kill-after=1 2 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm \
+            --format=csv,noheader 2> /dev/null || say "no answer of nvidia-smi"
     fi
     say
     say "| stage | verdict |"
@@ -354,16 +463,76 @@ expect() {
     "$@" || refuse "prove: $what"
 }
 
+# A PATH without the programs of Rust and CUDA: a folder that has some is
+# replaced by links to all else in it.
+bare_path() {
+    local room=$1 folders=() folder entry path="" n=0
+    IFS=: read -ra folders <<< "$PATH"
+    for folder in "${folders[@]}"; do
+        if compgen -G "$folder/cargo*" || compgen -G "$folder/rust*" ||
+            compgen -G "$folder/nvcc*"; then
+            n=$((n + 1))
+            mkdir -p "$room/path$n"
+            for entry in "$folder"/*; do
+                case ${entry##*/} in
+                    cargo* | rust* | clippy* | nvcc*) ;;
+                    *) ln -sf "$entry" "$room/path$n/" ;;
+                esac
+            done
+            folder=$room/path$n
+        fi > /dev/null
+        path=$path${path:+:}$folder
+    done
+    say "$path"
+}
+
+# What the lists at the head of this script say of themselves and of the sources.
+prove_lists() {
+    local entry sum=0 files="" here there
+    for entry in "${stages[@]}"; do
+        sum=$((sum + ${entry#*:}))
+    done
+    expect "the stages have $all_seconds s at most, not $sum" test "$sum" -le "$all_seconds"
+    for entry in "${watched[@]}"; do
+        files+="${entry%% *}"$'\n'
+    done
+    here=$(grep -v '^pointwise$' <<< "${files%$'\n'}" | sort)
+    there=$(cd "$root/cuda/src/kernels" && printf '%s\n' *.cu | sed 's/\.cu$//' | sort)
+    expect "every file of kernels is watched" test "$here" = "$there"
+    # What comes of shared memory in a header is in the files that include it.
+    here=$(printf '%s\n' "${exchanging[@]}" | sort)
+    there=$(cd "$root/cuda/src/kernels" && grep -lE '__shared__|__shfl|tile_product\(' -- *.cu |
+        sed 's/\.cu$//' | sort)
+    expect "every file whose threads exchange numbers is in the list" test "$here" = "$there"
+}
+
 prove() {
-    local room
+    local room profile=test
+    while (($#)); do
+        case $1 in
+            --profile) shift && profile=${1:?--profile needs a name} ;;
+            *) refuse "prove: $1; expected --profile NAME" ;;
+        esac
+        shift
+    done
+    prove_lists
     room=$(mktemp -d)
     # shellcheck disable=SC2064 # the folder of now is meant
     trap "rm -rf '$room'" EXIT
-    bash "$script" pack --emulated --out "$room/bundle.tar.gz"
+    bash "$script" pack --emulated --profile "$profile" --out "$room/bundle.tar.gz"
     tar -C "$room" -xzf "$room/bundle.tar.gz"
-    local bundle=$room/flowgrad-device
-    local run=(bash "$bundle/cuda/on_device.sh" run --emulated)
-    # Nothing of the toolchain is needed there; g++ is the emulator's own need.
+    local bundle=$room/flowgrad-device path
+    path=$(bare_path "$room")
+    # Nothing of the toolchain is there, nor anything of this environment; g++ is
+    # the emulator's own need.
+    mkdir -p "$room/home"
+    local bare=(env -i PATH="$path" HOME="$room/home" LC_ALL=C)
+    local program
+    for program in cargo rustc rustup nvcc; do
+        expect "no $program is found" test -z "$("${bare[@]}" bash -c "command -v $program" || true)"
+    done
+    expect "g++ is found" "${bare[@]}" g++ --version > /dev/null
+    local run=("${bare[@]}" bash "$bundle/cuda/on_device.sh" run --emulated)
     local said code=0
     said=$("${run[@]}" --out "$room/whole" 2>&1) || code=$?
     say "$said"
@@ -382,7 +551,7 @@ prove() {
     # Without a GPU: nothing passes that needs one, and tools are missed.
     if ! command -v nvidia-smi > /dev/null && [[ ! -e /usr/local/cuda ]]; then
         code=0
-        said=$(bash "$bundle/cuda/on_device.sh" run --out "$room/bare" 2>&1) || code=$?
+        said=$("${bare[@]}" bash "$bundle/cuda/on_device.sh" run --out "$room/bare" 2>&1) || code=$?
         say "$said" | sed 's/^/without a GPU: /'
         expect "a run without a GPU fails" test "$code" = 1
         expect "nothing passes there" test -z "$(grep ': passed' <<< "$said" || true)"
@@ -393,13 +562,16 @@ prove() {
     printf '#!/bin/sh\necho planted; exit 3\n' > "$bundle/bin/suite"
     printf '#!/bin/sh\nsleep 60\n' > "$bundle/bin/cuda_over_cpu"
     code=0
-    said=$(ON_DEVICE_LIMIT_points=3 "${run[@]}" --out "$room/planted" 2>&1) || code=$?
+    run=("${bare[@]}" ON_DEVICE_LIMIT_points=4 "${run[@]:${#bare[@]}}")
+    said=$("${run[@]}" --out "$room/planted" 2>&1) || code=$?
     say "$said" | sed 's/^/planted: /'
     expect "a run with a failure fails" test "$code" = 1
     expect "a failure is named" grep -q '^emulated: kernels: failed: exit code 3$' <<< "$said"
-    expect "a stage that hangs is stopped" grep -q '^emulated: points: failed: stopped after 3 s$' <<< "$said"
+    expect "a test that is not there is missed" grep -q '^emulated: memcheck: failed: exit code 1$' <<< "$said"
+    expect "a stage that hangs is stopped" grep -q '^emulated: points: failed: stopped after 4 s$' <<< "$said"
     expect "what comes behind still runs" grep -q '^emulated: table: passed$' <<< "$said"
-    expect "failures are counted" grep -q '^emulated: 3 of 11 stages failed' <<< "$said"
+    # All four that run the suite, and the one that hangs.
+    expect "failures are counted" grep -q '^emulated: 5 of 12 stages failed' <<< "$said"
     say "emulated: the script does what it says"
 }
 

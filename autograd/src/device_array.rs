@@ -16,6 +16,7 @@
 
 use crate::algebra::{Algebra, Compare, Transpose};
 use crate::cpu::Cpu;
+use crate::expression::select_kernel;
 use crate::index::Index;
 use crate::linear::{End, Linear};
 use crate::map;
@@ -24,8 +25,8 @@ use crate::primitive::Primitive;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use cuda::{
-    Buffer, CudaError, Device, Element, Expr, Factor, Formula, LinearVersion, Places,
-    ScatterVersion, SumVersion, View,
+    Buffer, CudaError, Device, Element, Factor, Formula, LinearVersion, Places, ScatterVersion,
+    SumVersion, View,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -359,20 +360,7 @@ impl Algebra for Cuda<f32> {
     }
 
     fn compare(op: Compare, a: &Self, b: &Self) -> Self {
-        let holds = |x: &[Expr]| {
-            let (a, b) = (&x[0], &x[1]);
-            let (one, zero) = (a.constant(1.0), a.constant(0.0));
-            match op {
-                Compare::Less => Expr::if_less(a, b, &one, &zero),
-                Compare::Equal => Expr::if_equal(a, b, &one, &zero),
-                Compare::LessEqual => {
-                    let equal = Expr::if_equal(a, b, &one, &zero);
-                    Expr::if_less(a, b, &one, &equal)
-                }
-            }
-        };
-        let name = format!("{op:?}");
-        let formula = printed(&name, || Formula::new(&name, 2, |x| vec![holds(x)]));
+        let formula = printed(&format!("{op:?}"), || op.kernel());
         Self::pointwise(&formula, &[a, b])
     }
 
@@ -382,11 +370,7 @@ impl Algebra for Cuda<f32> {
     }
 
     fn select(mask: &Self, a: Self, b: Self) -> Self {
-        let formula = printed("select", || {
-            Formula::new("select", 3, |x| {
-                vec![Expr::if_equal(&x[0], &x[0].constant(0.0), &x[2], &x[1])]
-            })
-        });
+        let formula = printed("select", select_kernel);
         Self::pointwise(&formula, &[mask, &a, &b])
     }
 

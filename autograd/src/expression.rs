@@ -4,8 +4,9 @@
 //! loop, the derivative rules and the GPU's kernel of a function all come from
 //! its one line on the sheet.
 
+use crate::algebra::Compare;
 use crate::num::Num;
-use crate::pointwise::{Binary, Function, Unary, UnaryVisitor};
+use crate::pointwise::{Binary, Function, SlopeKind, Unary, UnaryVisitor};
 use cuda::{Expr, Formula};
 
 /// Writes the methods that the expression has under the same name.
@@ -103,11 +104,55 @@ impl Binary {
     }
 }
 
+impl Compare {
+    /// Every comparison, once.
+    pub const ALL: [Compare; 3] = [Compare::Less, Compare::LessEqual, Compare::Equal];
+
+    /// The kernel that gives 1 where it holds, else 0.
+    #[must_use]
+    pub fn kernel(self) -> Formula {
+        Formula::new(&format!("{self:?}"), 2, |x| {
+            let (a, b) = (&x[0], &x[1]);
+            let (one, zero) = (a.constant(1.0), a.constant(0.0));
+            vec![match self {
+                Compare::Less => Expr::if_less(a, b, &one, &zero),
+                Compare::Equal => Expr::if_equal(a, b, &one, &zero),
+                Compare::LessEqual => {
+                    let equal = Expr::if_equal(a, b, &one, &zero);
+                    Expr::if_less(a, b, &one, &equal)
+                }
+            }]
+        })
+    }
+}
+
+/// The kernel that takes, by a mask, the second number where it is not 0 and
+/// the third where it is.
+pub(crate) fn select_kernel() -> Formula {
+    Formula::new("select", 3, |x| {
+        vec![Expr::if_equal(&x[0], &x[0].constant(0.0), &x[2], &x[1])]
+    })
+}
+
+/// Every kernel that pointwise work on arrays of a GPU launches, for checks of
+/// all of them.
+#[must_use]
+pub fn pointwise_kernels() -> Vec<Formula> {
+    let unary = Unary::ALL.iter().map(|op| op.kernel());
+    let sloped = Unary::ALL
+        .iter()
+        .filter(|op| op.slope_kind() == SlopeKind::Formula);
+    let slopes = sloped.map(|op| op.chain_kernel());
+    let binary = Binary::ALL.iter().map(|op| op.kernel());
+    let compared = Compare::ALL.iter().map(|op| op.kernel());
+    let pairs = unary.chain(slopes).chain(binary).chain(compared);
+    pairs.chain([select_kernel()]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cpu::kernels::Kernels;
-    use crate::pointwise::SlopeKind;
     use cuda::{Device, Memory};
 
     /// The first GPU, or the emulated one; memory straight from the driver, so that

@@ -80,6 +80,8 @@ pub use device_array::Cuda;
 pub use divergence::{divergence, divergence_reverse, hutchinson};
 pub use dual::Dual;
 pub use ema::Ema;
+#[cfg(feature = "cuda")]
+pub use expression::pointwise_kernels;
 pub use finite::trap_non_finite;
 pub use global_norm::{NotFinite, clip_global_norm, global_norm};
 pub use hessian::hessian;

@@ -46,6 +46,8 @@ def stepper(torch, mode, device, batch, hidden, layers):
         return ((net(torch.cat([xt, t], 1)) - (x1 - x0)) ** 2).mean()
 
     if mode == "compile":
+        # Else the sizes before would make this one's extents variables.
+        torch.compiler.reset()
         loss = torch.compile(loss)
 
     def step():

@@ -1,17 +1,26 @@
 //! **Floors**: what a GPU's own ceilings leave of a time.
 //!
-//! A point's floor is the longer of its operations at the measured rate of
-//! large products and the bytes that must move at the measured rate of a copy,
-//! and one launch. Bytes are counted as if each array were touched once by
-//! whoever needs it; what a cache keeps of them makes a point beat its floor.
+//! A point's floor is the longest of its operations at the measured rate of
+//! large products, the bytes that must move at the measured rate of a copy, and
+//! its launches inside a graph, and one launch. Bytes are counted as if each
+//! array were touched once by whoever needs it; what a cache keeps of them makes
+//! a point beat its floor.
 //!
-//! | question | operations | bytes |
-//! |---|---|---|
-//! | product `m n k` | `2mnk` | `4(mk + kn + mn)` |
-//! | pointwise chain `n` | | `16n` |
-//! | sum `n` | | `4n` |
-//! | sampling step `B H L` | `2BW` | `16B + 4P` |
-//! | training step `B H L` | `6BW − 6BH` | `16BHL + 28B + 36P` |
+//! | question | operations | bytes | launches inside a graph |
+//! |---|---|---|---|
+//! | product `m n k` | `2mnk` | `4(mk + kn + mn)` | |
+//! | pointwise chain `n` | | `16n` | |
+//! | sum `n` | | `4n` | |
+//! | softmax `r c` | | `4(2rc + r)` | |
+//! | scatter-add `p r i` | | `4(pi + ri + p)` | |
+//! | convolution `B C H F` | `18BCFH²` | `4(BCH² + 9CF + BFH²)` | |
+//! | sampling step `B H L` | `2BW` | `16B + 4P` | `L + 1` |
+//! | training step `B H L` | `6BW − 6BH` | `16BHL + 28B + 36P` | `3L + 2` |
+//!
+//! Scatter-add puts `p` rows of `i` numbers into `r`; the convolution is of `B`
+//! images `[C, H, H]` with `F` filters `3 × 3` and a margin of 1. A graph has a
+//! launch for each product at least, one for the whole network if its program is
+//! fused (sampling), and one more for its pull if it is narrow (training).
 //!
 //! `W` are the weights and `P` the parameters of `[3 → H × L → 2]`; of a
 //! training step the activations `z` and `h` are written and read once, and
@@ -83,10 +92,10 @@ impl Ceilings {
     /// Operations a second of a program, by what its name says of precision.
     fn rate(&self, program: &str) -> f64 {
         let says = |word: &str| program.contains(word);
-        if says("Bf16") || says("Tensor") {
-            self.bf16
-        } else if says("Tf32") {
+        if says("Tf32") {
             self.tf32
+        } else if says("Bf16") || says("Tensor") {
+            self.bf16
         } else {
             self.f32
         }
@@ -100,10 +109,27 @@ impl Ceilings {
             return None;
         }
         let numbers: Option<Vec<f64>> = size.split(' ').map(|n| n.parse().ok()).collect();
-        let (operations, bytes) = cost(question, &numbers?)?;
+        let numbers = numbers?;
+        let (operations, bytes) = cost(question, &numbers)?;
         let work = f64::max(operations / self.rate(program), bytes / self.copy);
         let recorded = program.contains("graph") || program.contains("fused");
-        Some(work + if recorded { self.graph } else { self.launch })
+        if !recorded {
+            return Some(work + self.launch);
+        }
+        let inside = launches(question, program, &numbers) * self.node;
+        Some(work.max(inside) + self.graph)
+    }
+}
+
+/// The fewest launches that a recorded point consists of.
+fn launches(question: &str, program: &str, size: &[f64]) -> f64 {
+    match (question, size) {
+        ("sampling step", _) if program.contains("fused") => 1.0,
+        ("sampling step", &[_, _, layers]) => layers + 1.0,
+        ("training step", _) if program.contains("narrow") => 2.0,
+        // A product forward and two back, but none to what goes in.
+        ("training step", &[_, _, layers]) => 3.0 * layers + 2.0,
+        _ => 1.0,
     }
 }
 
@@ -113,6 +139,13 @@ fn cost(question: &str, size: &[f64]) -> Option<(f64, f64)> {
         ("product", &[m, n, k]) => Some((2.0 * m * n * k, 4.0 * (m * k + k * n + m * n))),
         ("pointwise chain", &[n]) => Some((0.0, 16.0 * n)),
         ("sum", &[n]) => Some((0.0, 4.0 * n)),
+        ("softmax", &[r, c]) => Some((0.0, 4.0 * (2.0 * r * c + r))),
+        ("scatter-add", &[p, r, i]) => Some((0.0, 4.0 * (p * i + r * i + p))),
+        ("convolution", &[b, c, h, f]) => {
+            let places = b * h * h;
+            let numbers = places * c + 9.0 * c * f + places * f;
+            Some((2.0 * places * 9.0 * c * f, 4.0 * numbers))
+        }
         ("sampling step" | "training step", &[b, h, l]) => {
             let weights = 3.0 * h + (l - 1.0) * h * h + 2.0 * h;
             let parameters = weights + l * h + 2.0;
@@ -178,16 +211,52 @@ pub(crate) mod tests {
             floor("pointwise chain", "cuda printed", "1000000"),
             16e-6 + 5e-6,
         );
-        // One hidden layer of one number: 3 + 2 weights, 3 more parameters.
         close(
-            floor("training step", "cuda graph F32", "100 1 1"),
-            (1600.0 + 2800.0 + 36.0 * 8.0) / 1e12 + 7e-6,
+            floor("softmax", "cuda Warp", "1000 100"),
+            4.0 * 201e3 / 1e12 + 5e-6,
         );
-        // 10 weights at batch 10⁶ in the slowest precision: operations decide.
-        let slow = Ceilings {
-            copy: 1e18,
+        close(
+            floor("scatter-add", "cuda Listed", "1000 100 10"),
+            4.0 * 12e3 / 1e12 + 5e-6,
+        );
+        // 10⁴ places of 9·10 numbers and 20 filters.
+        close(
+            floor("convolution", "cuda F32", "100 10 10 20"),
+            2.0 * 1e4 * 90.0 * 20.0 / 1e13 + 5e-6,
+        );
+        // A lesson's name says how it rounds; what says Tensor alone rounds to 8 bits.
+        for (program, rate) in [
+            ("cuda lesson Blocked", 1e13),
+            ("cuda lesson TensorTf32", 1e14),
+            ("cuda lesson TensorDirect", 2e14),
+        ] {
+            close(
+                floor("product", program, "2000 2000 1000"),
+                8e9 / rate + 5e-6,
+            );
+        }
+        // One hidden layer of one number: 3 + 2 weights, 3 more parameters.
+        let many = Ceilings {
+            node: 1e-12,
             ..ROUND
         };
+        close(
+            many.floor("training step", "cuda graph F32", "100 1 1"),
+            (1600.0 + 2800.0 + 36.0 * 8.0) / 1e12 + 7e-6,
+        );
+        // So little work that the launches inside decide: of two layers two
+        // products forward and three back; the whole network, and its pull.
+        for (question, program, count) in [
+            ("training step", "cuda graph F32", 5.0),
+            ("training step", "cuda fused Bf16", 5.0),
+            ("training step", "cuda narrow, fused F32", 2.0),
+            ("sampling step", "cuda graph F32", 2.0),
+            ("sampling step", "cuda fused Shared", 1.0),
+        ] {
+            close(floor(question, program, "100 1 1"), count * 1e-6 + 7e-6);
+        }
+        // 10 weights at batch 10⁶ in the slowest precision: operations decide.
+        let slow = Ceilings { copy: 1e18, ..many };
         close(
             slow.floor("sampling step", "cuda fused Shared", "1000000 2 1"),
             2e7 / 1e13 + 7e-6,

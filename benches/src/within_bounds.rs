@@ -110,6 +110,42 @@ pub fn assert_close(what: &str, found: &[f32], exact: &[f32], scale: &[f32], bou
     }
 }
 
+/// Asserts that numbers are near to exact ones in the norm,
+/// `‖found − exact‖ ≤ tolerance·‖exact‖`: what is asked of factors that are
+/// rounded to few bits, whose errors a worst case says nothing of.
+///
+/// # Panics
+/// If they are not, or one is NaN.
+#[track_caller]
+pub fn assert_near(what: &str, found: &[f32], exact: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), exact.len(), "{what}: as many numbers");
+    let pairs = found.iter().zip(exact);
+    let off: f64 = pairs.map(|(&f, e)| (f64::from(f) - e).powi(2)).sum();
+    let size: f64 = exact.iter().map(|e| e * e).sum();
+    let error = (off / size).sqrt();
+    assert!(
+        error <= tolerance,
+        "{what}: off by {error:e} of the norm, allowed {tolerance:e}"
+    );
+}
+
+/// Asserts that two programs have computed the same numbers to the bit, and
+/// that they are numbers.
+///
+/// # Panics
+/// If they have not.
+#[track_caller]
+pub fn assert_same_bits(what: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{what}: as many numbers");
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let same = found.to_bits() == expected.to_bits();
+        assert!(
+            same && found.is_finite(),
+            "{what}, {i}: {found:e} for {expected:e}"
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +194,38 @@ mod tests {
         assert_telling("sum", &x.sum(), 1e-3);
         let lost = x.sum() - 1000.0;
         assert!(std::panic::catch_unwind(|| assert_telling("rest", &lost, 0.1)).is_err());
+    }
+
+    /// Factors of 11 bits are near, and one of a hundred rows missing is not.
+    #[test]
+    fn what_is_coarse_is_near_and_what_lacks_a_row_is_not() {
+        let row = |r: u32, i: u32| f64::from((r * 37 + i * 11) % 101) / 50.0 - 0.5;
+        let sums = |rows: std::ops::Range<u32>, read: fn(f64) -> f64| -> Vec<f64> {
+            let sum = |i| rows.clone().map(|r| read(row(r, i))).sum();
+            (0..64).map(sum).collect()
+        };
+        let exact = sums(0..100, |x| x);
+        let coarse = |x: f64| f64::from(f32::from_bits((x as f32).to_bits() & !0xfff));
+        let single = |x: Vec<f64>| -> Vec<f32> { x.into_iter().map(|x| x as f32).collect() };
+        assert_near("sums", &single(sums(0..100, coarse)), &exact, 1e-3);
+        for wrong in [single(sums(0..99, |x| x)), vec![f32::NAN; 64]] {
+            let judge = || assert_near("sums", &wrong, &exact, 1e-3);
+            assert!(std::panic::catch_unwind(judge).is_err());
+        }
+    }
+
+    #[test]
+    fn a_bit_is_seen_and_nan_is_not_nan() {
+        assert_same_bits("x", &[1.0, -0.0], &[1.0, -0.0]);
+        for (found, expected) in [
+            (1.0 + f32::EPSILON, 1.0),
+            (0.0, -0.0),
+            (f32::NAN, f32::NAN),
+            (f32::INFINITY, f32::INFINITY),
+        ] {
+            let judge = || assert_same_bits("x", &[found], &[expected]);
+            assert!(std::panic::catch_unwind(judge).is_err(), "{found}");
+        }
     }
 
     #[test]

@@ -19,7 +19,8 @@
 //! ## Reading order
 //! 1. `choice.rs`, `precision.rs`, `unavailable.rs`, `found.rs`: is there a GPU?
 //! 2. `device.rs`, `pool.rs`, `resident.rs`: memory and launches.
-//! 3. `source.rs`, `compile.rs`, `cubin_cache.rs`: from text to machine code.
+//! 3. `source.rs`, `compile.rs`, `cubin_cache.rs`, `usage.rs`: from text to
+//!    machine code.
 //! 4. `product.rs`, `graph.rs`: cuBLAS, and recorded work.
 //! 5. `expression.rs`, `formula.rs`: pointwise kernels, printed from formulas.
 //! 6. `kernels/`: each a `.cu` file to study, with the function that launches it.
@@ -52,6 +53,8 @@ mod product;
 mod resident;
 mod source;
 mod unavailable;
+#[cfg(feature = "cuda")]
+mod usage;
 
 pub use choice::{DeviceChoice, UnknownDevice};
 #[cfg(feature = "cuda")]
@@ -66,7 +69,7 @@ pub use found::{DeviceFacts, Found, Version};
 pub use graph::Graph;
 #[cfg(feature = "cuda")]
 pub use kernels::{
-    adamw::{Adamw, AdamwConfig, AdamwPoint},
+    adamw::{Adamw, AdamwConfig, AdamwPoint, AdamwVersion},
     bf16::{Bf16, rounded},
     constant::{filled, scaled, shifted},
     dense::{Activation, Linear, LinearPull, LinearVersion, linear_silu, linear_silu_pull},
@@ -78,7 +81,7 @@ pub use kernels::{
     reduce::{SumVersion, column_sums, sum, sum_axis},
     softmax::{SoftmaxVersion, softmax},
     sources,
-    stages::{RowNorm, Steps, choose_rows, combine_stages, error_norms},
+    stages::{RowNorm, Steps, choose_rows, combine_stages, combine_stages_composed, error_norms},
     unfold::{ImageWindows, convolve, fold, unfold},
     view::{View, largest, read_view, running_sum, write_view},
 };
@@ -91,3 +94,5 @@ pub use probe::driver_version;
 pub use product::{Factor, matmul};
 pub use source::Source;
 pub use unavailable::CudaUnavailable;
+#[cfg(feature = "cuda")]
+pub use usage::Usage;

@@ -31,53 +31,9 @@ fn nvrtc() -> bool {
     }
 }
 
-/// What the assembler says of one kernel.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Usage {
-    kernel: String,
-    registers: u32,
-    stack: u32,
-    spilled: u32,
-}
-
-/// The number before a word.
-fn before(line: &str, word: &str) -> Option<u32> {
-    let (head, _) = line.split_once(word)?;
-    let digits = head
-        .trim_end()
-        .rsplit(|c: char| !c.is_ascii_digit())
-        .next()?;
-    digits.parse().ok()
-}
-
-/// Reads the assembler's report.
-fn usages(report: &str) -> Vec<Usage> {
-    let mut usages: Vec<Usage> = Vec::new();
-    for line in report.lines() {
-        if let Some((_, rest)) = line.split_once("Compiling entry function '") {
-            let kernel = rest.split('\'').next().unwrap_or_default().to_owned();
-            usages.push(Usage {
-                kernel,
-                ..Usage::default()
-            });
-        }
-        let Some(usage) = usages.last_mut() else {
-            continue;
-        };
-        if let Some(stack) = before(line, " bytes stack frame") {
-            usage.stack = stack;
-            let stores = before(line, " bytes spill stores");
-            let loads = before(line, " bytes spill loads");
-            usage.spilled = stores.zip(loads).map_or(u32::MAX, |(s, l)| s + l);
-        }
-        if let Some(registers) = before(line, " registers") {
-            usage.registers = registers;
-        }
-    }
-    usages
-}
-
 /// Kernels printed from expressions, which between them use every function.
+/// (Those that arrays are computed with are compiled by a test of `autograd`,
+/// where the formula sheet is.)
 fn printed() -> Vec<Source> {
     type Function = fn(&Expr) -> Expr;
     let of_one: [(&str, Function); 33] = [
@@ -153,7 +109,7 @@ fn every_kernel_compiles_for_every_generation_without_spills() {
             assert!(compiled.cubin.starts_with(b"\x7fELF"), "machine code");
             let report = &compiled.report;
             assert!(!report.contains("warning"), "{report}");
-            let usages = usages(report);
+            let usages = compiled.usages();
             assert_eq!(usages.len(), declared(&source), "{report}");
             for usage in usages {
                 println!(
@@ -189,7 +145,7 @@ extern "C" __global__ void __launch_bounds__(1024) crowded(float* x) {
 "#;
     let source = Source::of("crowded", &[("crowded.cu", text)]);
     let compiled = compile(&source, "sm_90").unwrap_or_else(|e| panic!("{e}"));
-    let usages = usages(&compiled.report);
+    let usages = compiled.usages();
     assert_eq!(usages[0].kernel, "crowded");
     assert!(usages[0].spilled > 0, "{}", compiled.report);
 }
@@ -204,25 +160,6 @@ fn an_error_names_file_and_line() {
     let error = compile(&source, "sm_90").expect_err("unknown is unknown");
     assert!(matches!(error, CudaError::Compile { .. }));
     assert!(error.to_string().contains("wrong.cu(2): error"), "{error}");
-}
-
-#[test]
-fn the_report_is_read_as_it_stands() {
-    let report = "\
-ptxas info    : 0 bytes gmem
-ptxas info    : Compiling entry function 'one' for 'sm_90'
-ptxas info    : Function properties for one
-    16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads
-ptxas info    : Used 32 registers, used 1 barriers, 1024 bytes smem
-";
-    let one = Usage {
-        kernel: "one".to_owned(),
-        registers: 32,
-        stack: 16,
-        spilled: 12,
-    };
-    assert_eq!(usages(report), [one]);
-    assert_eq!(usages(""), []);
 }
 
 /// Set in the processes that the next test starts.

@@ -1,14 +1,20 @@
-// AdamW and the moving average of the parameters, in one pass over flat
-// buffers (AD.12), (AD.13).
+// AdamW and the moving average of the parameters over flat buffers (AD.12),
+// (AD.13).
 //
 //   m <- b1 m + (1 - b1) g,   v <- b2 v + (1 - b2) g^2
 //   theta <- (1 - eta lambda) theta - rate m / (sqrt v + eps')
 //   mean  <- d mean + (1 - d) theta
 //
 // with the corrections of the bias folded into rate and eps', as in
-// `autograd/src/optimiser/adam.rs`. All arrays are [n], one thread an element,
-// one launch over all parameters: 20 bytes read and 16 written for each, 16
-// operations.
+// `autograd/src/optimiser/adam.rs`. All arrays are [n], one thread an element;
+// 16 operations for each.
+//
+//   version    launches   bytes read   written
+//   composed   3          32           16        moments, parameters, average: what
+//                                                one has written the next one reads
+//   fused      1          20           16        what was computed stays in registers
+//
+// Both have the same bits, since every operation is rounded in either.
 //
 // What changes from step to step lies in device memory, so that the step can
 // be recorded in a graph: `adamw_advance`, one thread, makes the constants of
@@ -61,4 +67,27 @@ extern "C" __global__ void adamw(float* theta, float* mean, float* m, float* v, 
     v[i] = second;
     theta[i] = next;
     mean[i] = s->mean_keep * mean[i] + s->mean_take * next;
+}
+
+// The same in three passes: a line of the head each, and the moments together.
+extern "C" __global__ void adamw_moments(float* m, float* v, const float* g, const AdamwState* s,
+                                         unsigned n) {
+    unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n || s->halted) return;
+    float b1 = s->one_beta1, b2 = s->one_beta2;
+    m[i] = b1 * m[i] + (1.0f - b1) * g[i];
+    v[i] = b2 * v[i] + (1.0f - b2) * g[i] * g[i];
+}
+
+extern "C" __global__ void adamw_move(float* theta, const float* m, const float* v,
+                                      const AdamwState* s, unsigned n) {
+    unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n || s->halted) return;
+    theta[i] = s->keep * theta[i] - s->rate * m[i] / (sqrtf(v[i]) + s->root_epsilon);
+}
+
+extern "C" __global__ void adamw_average(float* mean, const float* theta, const AdamwState* s,
+                                         unsigned n) {
+    unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n && !s->halted) mean[i] = s->mean_keep * mean[i] + s->mean_take * theta[i];
 }

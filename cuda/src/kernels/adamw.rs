@@ -1,4 +1,4 @@
-//! **AdamW and the moving average** of all parameters in one launch.
+//! **AdamW and the moving average** of all parameters.
 
 #![expect(unsafe_code, reason = "kernels are launched")]
 
@@ -24,6 +24,21 @@ pub struct AdamwConfig {
     pub weight_decay: f64,
     /// `d`, memory of the moving average.
     pub average_decay: f64,
+}
+
+/// The versions, in rising complexity; see `adamw.cu`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdamwVersion {
+    /// A launch for the moments, one for the parameters, one for their average.
+    Composed,
+    /// One launch.
+    #[default]
+    Fused,
+}
+
+impl AdamwVersion {
+    /// Every version, once.
+    pub const ALL: [AdamwVersion; 2] = [AdamwVersion::Composed, AdamwVersion::Fused];
 }
 
 /// A flat optimiser: parameters, their average and their moments.
@@ -189,6 +204,62 @@ impl Adamw {
         self.step_parts(&[(0, gradient)], None)
     }
 
+    /// The same step by a version of the lesson; the bits are the same.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn step_by(
+        &mut self,
+        version: AdamwVersion,
+        gradient: &Buffer<f32>,
+    ) -> Result<(), CudaError> {
+        if version == AdamwVersion::Fused {
+            return self.step(gradient);
+        }
+        let n = self.parameters.len();
+        expect_len("adamw", gradient, &[n])?;
+        self.advance(None)?;
+        let device = self.parameters.device().clone();
+        let count = extent("adamw", n)?;
+        let moments = [
+            (&mut self.first).into(),
+            (&mut self.second).into(),
+            gradient.into(),
+            (&self.state).into(),
+            count.into(),
+        ];
+        // SAFETY: all buffers but the state have n elements, here and below.
+        unsafe { device.launch(&SOURCE, "adamw_moments", Grid::over(n), &moments)? };
+        let moved = [
+            (&mut self.parameters).into(),
+            (&self.first).into(),
+            (&self.second).into(),
+            (&self.state).into(),
+            count.into(),
+        ];
+        // SAFETY: as above.
+        unsafe { device.launch(&SOURCE, "adamw_move", Grid::over(n), &moved)? };
+        let averaged = [
+            (&mut self.average).into(),
+            (&self.parameters).into(),
+            (&self.state).into(),
+            count.into(),
+        ];
+        // SAFETY: as above.
+        unsafe { device.launch(&SOURCE, "adamw_average", Grid::over(n), &averaged) }
+    }
+
+    /// Makes the constants of the next step.
+    fn advance(&mut self, loss: Option<&Buffer<f32>>) -> Result<(), CudaError> {
+        let loss = loss.unwrap_or(&self.no_loss);
+        expect_len("adamw", loss, &[1])?;
+        let device = self.parameters.device().clone();
+        let advance = [(&mut self.state).into(), (&self.rates).into(), loss.into()];
+        // SAFETY: the state has the words of `struct AdamwState`, there are
+        // as many rates as it says, and one loss.
+        unsafe { device.launch(&SOURCE, "adamw_advance", Grid::line(1, 1), &advance) }
+    }
+
     /// The same for slopes in parts, each with the place of its first
     /// parameter: a launch for each, and one more. What no part covers is not
     /// changed. If a loss (one number) is given and not finite, neither this
@@ -202,13 +273,8 @@ impl Adamw {
         gradient: &[(usize, &Buffer<f32>)],
         loss: Option<&Buffer<f32>>,
     ) -> Result<(), CudaError> {
-        let loss = loss.unwrap_or(&self.no_loss);
-        expect_len("adamw", loss, &[1])?;
+        self.advance(loss)?;
         let device = self.parameters.device().clone();
-        let advance = [(&mut self.state).into(), (&self.rates).into(), loss.into()];
-        // SAFETY: the state has the words of `struct AdamwState`, there are
-        // as many rates as it says, and one loss.
-        unsafe { device.launch(&SOURCE, "adamw_advance", Grid::line(1, 1), &advance)? };
         for &(first, slopes) in gradient {
             let n = slopes.len();
             let part = |x: &Buffer<f32>| x.part(first, n);

@@ -54,6 +54,9 @@ pub(super) static WIDTH_128: LazyLock<Source> =
 /// Bytes of shared memory that a block has unasked, on every GPU.
 const SHARED_BYTES: usize = 48 << 10;
 
+/// Rows that a tile of the pull may have.
+const TILES: [usize; 3] = [32, 16, 8];
+
 /// Rows of a tile of the pull: the most that fit with all their `z`.
 fn rows_of_tile(width: usize, hidden: usize) -> Option<usize> {
     // Of too many layers nothing fits, however many they are.
@@ -63,7 +66,19 @@ fn rows_of_tile(width: usize, hidden: usize) -> Option<usize> {
         row.saturating_mul(4 * (width + 1))
     };
     let fits = |rows: &usize| bytes(*rows) <= SHARED_BYTES;
-    [32, 16, 8].into_iter().find(fits)
+    TILES.into_iter().find(fits)
+}
+
+/// For each width and number of rows the shallowest and the deepest network
+/// whose pull has tiles of so many, as (width, hidden layers).
+pub(super) fn extreme_pulls() -> Vec<(usize, usize)> {
+    let classes = [32, 64, 128].map(|width| TILES.map(|rows| (width, rows)));
+    let extremes = classes.as_flattened().iter().flat_map(|&(width, rows)| {
+        let depths = (1..64).filter(move |&hidden| rows_of_tile(width, hidden) == Some(rows));
+        let (first, last) = (depths.clone().min(), depths.max());
+        [first, last.filter(|_| first != last)].map(|hidden| hidden.map(|hidden| (width, hidden)))
+    });
+    extremes.flatten().collect()
 }
 
 /// The text of the pull for one width and number of hidden layers.
@@ -344,5 +359,29 @@ impl<'a> NarrowMlp<'a> {
         // those of the network.
         unsafe { device.launch(self.source, kernel, grid, &arguments)? }; // (CU.4)
         Ok(v)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{extreme_pulls, rows_of_tile};
+
+    /// Every number of rows that a network can have, and nothing between two
+    /// of the list has another.
+    #[test]
+    fn the_extreme_pulls_have_tiles_of_all_sizes() {
+        let pulls = extreme_pulls();
+        let begin = [(32, 1), (32, 9), (32, 10), (32, 20), (32, 21), (32, 42)];
+        assert_eq!(pulls[..6], begin);
+        for width in [32, 64, 128] {
+            let rows = |hidden: usize| rows_of_tile(width, hidden);
+            let changes = (1..100).filter(|&hidden| rows(hidden) != rows(hidden + 1));
+            for last in changes {
+                assert!(pulls.contains(&(width, last)), "{width} {last}");
+            }
+            assert_eq!(rows(100), None, "{width}");
+        }
+        // 128 columns leave no room for 32 rows.
+        assert_eq!(rows_of_tile(128, 1), Some(16));
     }
 }

@@ -51,9 +51,9 @@ pub fn sources() -> Vec<Source> {
     ];
     let fixed = sources.iter().map(|source| (***source).clone());
     // The pull of a network is one text for each depth.
-    let depths = [(32, 1), (64, 3), (64, 8), (128, 2)];
-    let pulls = depths.map(|(width, hidden)| mlp::pull_source(width, hidden));
-    fixed.chain(pulls.into_iter().flatten()).collect()
+    let depths = mlp::extreme_pulls().into_iter();
+    let pulls = depths.filter_map(|(width, hidden)| mlp::pull_source(width, hidden));
+    fixed.chain(pulls).collect()
 }
 
 /// A number of elements as the kernels count them.

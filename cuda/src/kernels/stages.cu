@@ -15,6 +15,15 @@
 //   error_norms   a d-th of a thread, 4 (J + 2) bytes read,     2 J + 8 operations
 //   choose        one thread, 4 bytes read (and 4 a row), 4 written
 //
+// `combine` beside its parts, a launch for each product and each sum (`scale` of
+// constant.cu and printed kernels), J terms, bytes a number:
+//
+//   version    launches   read     written
+//   composed   2 J + 1    12 J + 4 8 J + 4
+//   fused      1          4 J + 4  4
+//
+// The other two have one version: nothing is written between their parts.
+//
 // Coefficients are arguments, so one kernel serves all methods; terms beyond
 // the given number are not read. A step for all rows comes as an argument,
 // steps of their own in memory. The norms are in double precision: few numbers

@@ -3,9 +3,11 @@
 
 #![expect(unsafe_code, reason = "kernels are launched")]
 
+use super::constant::scaled;
 use super::{expect_len, extent};
 use crate::device::{Argument, Buffer, Grid};
 use crate::error::CudaError;
+use crate::formula::Formula;
 use crate::source::Source;
 use std::sync::LazyLock;
 
@@ -90,6 +92,37 @@ pub fn combine_stages(
     // one for each row.
     unsafe { device.launch(&SOURCE, "combine", Grid::over(y.len()), &all)? };
     Ok(out)
+}
+
+/// The same with a step for all rows, and a launch for each product and each
+/// sum: what [`combine_stages`] is compared with. The bits are the same.
+///
+/// # Errors
+/// If an array is not as long as `y`, or the device refuses.
+pub fn combine_stages_composed(
+    y: &Buffer<f32>,
+    step: f64,
+    terms: Terms<'_, '_>,
+) -> Result<Buffer<f32>, CudaError> {
+    static SUM: LazyLock<Formula> =
+        LazyLock::new(|| Formula::new("sum", 2, |x| vec![x[0].clone() + x[1].clone()]));
+    let add = |a: &Buffer<f32>, b: &Buffer<f32>| {
+        let mut sums = SUM.apply(y.device(), &[a, b], y.len())?;
+        Ok::<_, CudaError>(sums.remove(0))
+    };
+    let mut sum = None;
+    for &(c, k) in terms {
+        let product = scaled(k, c as f32)?;
+        sum = Some(match sum {
+            None => product,
+            Some(sum) => add(&sum, &product)?,
+        });
+    }
+    let sum = match sum {
+        None => y.device().zeros(y.len())?,
+        Some(sum) => sum,
+    };
+    add(y, &scaled(&sum, step as f32)?)
 }
 
 /// How the error of a row is measured: `solvers::Norm`.

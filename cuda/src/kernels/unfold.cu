@@ -7,7 +7,9 @@
 //
 // X [batch, channels, height, width]; step s, zeros p around the image. A
 // number of X is read up to (kh kw / s^2) times and U is as many times larger:
-// the price of doing the rest by the fastest product there is.
+// the price of doing the rest by the fastest product there is. One version of
+// each: a number is moved once, and the next step would be not to write U at all,
+// in a product of one's own in place of cuBLAS's.
 //
 // Fold adds without atomics: each element of X looks for its windows, in
 // ascending order of (y, x). One thread an element of the result; 8 bytes an

@@ -11,6 +11,10 @@
 // on a diagonal are writes. 8 bytes an element; the dense side is read or
 // written 128 bytes at a time by each warp, the other side as the steps have it.
 //
+// One version of each: every number is moved once and no two threads need the
+// same, so there is nothing to share but the steps of the far side, which are the
+// caller's. Products read a transposed factor where it lies.
+//
 // Beside them, what goes along the middle axis of [outer, n, inner], one thread
 // a line: running sums and the largest, n additions or comparisons a line.
 // Views have no arithmetic but that of places, six divisions an element.

@@ -2,7 +2,7 @@
 
 use crate::oracle::{SIZES, bits, numbers};
 use crate::place::{device, device_with};
-use cuda::{Adamw, AdamwConfig, Memory};
+use cuda::{Adamw, AdamwConfig, AdamwVersion, Memory};
 
 const CONFIG: AdamwConfig = AdamwConfig {
     beta1: 0.9,
@@ -56,29 +56,31 @@ fn twenty_steps_have_the_bits_of_the_host() {
             v: vec![0.0; n],
             theta,
         };
-        let mut adam = Adamw::new(&device, &host.theta, CONFIG, 0.01).expect("there is room");
+        let open = |_| Adamw::new(&device, &host.theta, CONFIG, 0.01).expect("there is room");
+        let mut versions = AdamwVersion::ALL.map(open);
         for step in 0..20 {
             let eta = if step < 10 { 0.01 } else { 0.002 };
-            if step == 10 {
-                adam.set_learning_rate(eta).expect("no fault");
-            }
             let g = numbers(n, 100 + step);
             let gradient = device.upload(&g).expect("there is room");
-            adam.step(&gradient).expect("no fault");
+            for (adam, version) in versions.iter_mut().zip(AdamwVersion::ALL) {
+                if step == 10 {
+                    adam.set_learning_rate(eta).expect("no fault");
+                }
+                adam.step_by(version, &gradient).expect("no fault");
+            }
             host.step(&g, eta);
         }
-        let pairs = [
-            (&adam.parameters, &host.theta),
-            (&adam.average, &host.mean),
-            (&adam.first, &host.m),
-            (&adam.second, &host.v),
-        ];
-        for (found, expected) in pairs {
-            assert_eq!(
-                bits(&found.download().expect("no fault")),
-                bits(expected),
-                "{n}"
-            );
+        for (adam, version) in versions.iter().zip(AdamwVersion::ALL) {
+            let pairs = [
+                (&adam.parameters, &host.theta),
+                (&adam.average, &host.mean),
+                (&adam.first, &host.m),
+                (&adam.second, &host.v),
+            ];
+            for (found, expected) in pairs {
+                let found = found.download().expect("no fault");
+                assert_eq!(bits(&found), bits(expected), "{version:?} {n}");
+            }
         }
     }
 }

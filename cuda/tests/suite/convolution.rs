@@ -4,12 +4,16 @@ use crate::oracle::{bits, close, numbers, product_bound};
 use crate::place::device;
 use cuda::{ImageWindows, Precision, convolve, fold, unfold};
 
-const CASES: [ImageWindows; 5] = [
+const CASES: [ImageWindows; 9] = [
     windows(1, 1, [1, 1], [1, 1], 1, 0),
     windows(2, 3, [5, 7], [3, 3], 1, 1),
     windows(3, 2, [9, 8], [2, 3], 2, 0),
     windows(1, 1, [2, 2], [3, 3], 1, 0), // no window fits
     windows(0, 2, [4, 4], [2, 2], 2, 1),
+    windows(1, 2, [31, 33], [3, 5], 1, 2),
+    windows(2, 1, [257, 3], [3, 2], 3, 1),
+    windows(1, 2, [1025, 3], [3, 3], 1, 1),
+    windows(1, 1, [2, 1025], [2, 4], 2, 0),
 ];
 
 const fn windows(

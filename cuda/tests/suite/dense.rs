@@ -16,6 +16,10 @@ fn every_version_without_tensor_cores_has_the_same_bits() {
         [0, 3, 4],
         [3, 4, 0],
         [257, 2, 31],
+        // One long side at a time: an emulated product of three takes minutes.
+        [1025, 3, 2],
+        [2, 1025, 3],
+        [3, 2, 1025],
     ];
     for mnk @ [m, n, k] in shapes {
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
@@ -34,7 +38,16 @@ fn every_version_without_tensor_cores_has_the_same_bits() {
     }
 }
 
-const SHAPES: [[usize; 3]; 5] = [[1, 1, 1], [33, 31, 65], [257, 3, 70], [0, 2, 3], [5, 0, 4]];
+const SHAPES: [[usize; 3]; 8] = [
+    [1, 1, 1],
+    [33, 31, 65],
+    [257, 3, 70],
+    [0, 2, 3],
+    [5, 0, 4],
+    [1025, 3, 2],
+    [2, 1025, 3],
+    [3, 2, 1025],
+];
 
 #[test]
 fn a_layer_fused_and_by_cublas() {

@@ -34,6 +34,7 @@ fn both_versions_have_the_same_bits_and_the_equations_hold() {
         [257, 5, 7],
         [0, 2, 3],
         [2, 1025, 2],
+        [1025, 2, 31],
     ] {
         let data = numbers(rows * d, 1);
         let source = || {

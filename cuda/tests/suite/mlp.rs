@@ -396,8 +396,43 @@ fn the_pull_is_the_derivative() {
             hidden: 2,
             outputs: 2,
         },
+        // Tiles of 16 and of 8 rows, by width.
+        MlpShape {
+            inputs: 3,
+            width: 32,
+            hidden: 10,
+            outputs: 31,
+        },
+        MlpShape {
+            inputs: 31,
+            width: 32,
+            hidden: 21,
+            outputs: 1,
+        },
+        MlpShape {
+            inputs: 3,
+            width: 64,
+            hidden: 9,
+            outputs: 2,
+        },
+        MlpShape {
+            inputs: 33,
+            width: 128,
+            hidden: 3,
+            outputs: 5,
+        },
     ];
-    for (shape, sizes) in shapes.into_iter().zip([&SIZES[..], &[33], &[33], &[31]]) {
+    let sizes: [&[usize]; 8] = [
+        &SIZES,
+        &[33],
+        &[33],
+        &[31],
+        &[1, 33],
+        &[1, 33],
+        &[1, 17],
+        &[1, 17],
+    ];
+    for (shape, sizes) in shapes.into_iter().zip(sizes) {
         let theta = parameters(shape);
         let there = device.upload(&theta).expect("there is room");
         let net = NarrowMlp::new(shape, &there).expect("no fault");
@@ -417,7 +452,10 @@ fn the_pull_is_the_derivative() {
                     assert!(found.iter().all(|&x| x == 0.0), "no rows, no slopes");
                 } else {
                     let error = relative(found, exact);
-                    assert!(error <= 1e-5, "{shape:?}, {rows} rows: {error:e}");
+                    // A layer's roundings come on top of those of all layers
+                    // before it, forward and back: 1e-5 for eight of them.
+                    let allowed = 1e-5 * f64::max(1.0, shape.hidden as f64 / 8.0);
+                    assert!(error <= allowed, "{shape:?}, {rows} rows: {error:e}");
                 }
             }
             // Twice the same bits.

@@ -14,6 +14,9 @@ fn every_transposition_of_row_major_factors() {
         [5, 0, 3],
         [4, 6, 0],
         [40, 2, 65],
+        [1025, 2, 3],
+        [3, 1025, 2],
+        [2, 3, 1025],
     ] {
         let [m, n, k] = mnk;
         for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -80,7 +83,16 @@ fn an_array_is_rounded_as_on_the_host() {
 #[test]
 fn every_precision_keeps_its_bound() {
     let device = device();
-    for mnk @ [m, n, k] in [[1, 1, 1], [31, 33, 17], [5, 0, 3], [4, 6, 0], [33, 2, 257]] {
+    for mnk @ [m, n, k] in [
+        [1, 1, 1],
+        [31, 33, 17],
+        [5, 0, 3],
+        [4, 6, 0],
+        [33, 2, 257],
+        [1025, 2, 3],
+        [3, 1025, 2],
+        [2, 3, 1025],
+    ] {
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
         let sums = |read: fn(f32) -> f32| {
             product(mnk, |r, c| read(a[r * k + c]), |r, c| read(b[r * n + c]))

@@ -12,7 +12,15 @@ fn run(x: &[f32], rows: usize, columns: usize, version: SoftmaxVersion) -> [Vec<
 
 #[test]
 fn rows_of_every_length() {
-    for [rows, columns] in [[1, 1], [33, 31], [9, 33], [257, 3], [3, 1025], [0, 4]] {
+    for [rows, columns] in [
+        [1, 1],
+        [33, 31],
+        [9, 33],
+        [257, 3],
+        [3, 1025],
+        [1025, 3],
+        [0, 4],
+    ] {
         let x: Vec<f32> = numbers(rows * columns, 9)
             .iter()
             .map(|x| 30.0 * x)

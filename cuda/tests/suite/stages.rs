@@ -3,7 +3,10 @@
 
 use crate::oracle::{bits, numbers};
 use crate::place::device;
-use cuda::{Buffer, Device, RowNorm, Steps, choose_rows, combine_stages, error_norms};
+use cuda::{
+    Buffer, Device, RowNorm, Steps, choose_rows, combine_stages, combine_stages_composed,
+    error_norms,
+};
 
 /// Rows and coordinates, none of them even.
 const SHAPES: [[usize; 2]; 5] = [[0, 3], [1, 1], [31, 33], [257, 2], [1025, 1]];
@@ -58,6 +61,11 @@ fn combinations_of_up_to_sixteen_terms() {
                     })
                     .collect();
                 assert_eq!(bits(&found), bits(&expected), "{shape:?} {terms}");
+                if let Some(step) = common {
+                    let composed = combine_stages_composed(&y, step, &pairs);
+                    let composed = composed.and_then(|x| x.download()).expect("no fault");
+                    assert_eq!(bits(&composed), bits(&expected), "{shape:?} {terms}");
+                }
             }
         }
     }

@@ -90,7 +90,15 @@ fn a_view_beyond_its_array_is_refused() {
 #[test]
 fn along_an_axis() {
     let device = device();
-    for axes @ [outer, n, inner] in [[1, 1, 1], [3, 33, 5], [31, 4, 1], [2, 0, 3], [1, 257, 33]] {
+    for axes @ [outer, n, inner] in [
+        [1, 1, 1],
+        [3, 33, 5],
+        [31, 4, 1],
+        [2, 0, 3],
+        [1, 257, 33],
+        [1, 1025, 3],
+        [2, 3, 1025],
+    ] {
         let x = numbers(outer * n * inner, 3);
         let on_device = device.upload(&x).expect("there is room");
         let at = |o: usize, k: usize, i: usize| (o * n + k) * inner + i;
