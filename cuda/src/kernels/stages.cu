@@ -84,7 +84,10 @@ extern "C" __global__ void error_norms(double* out, const float* y0, const float
         double quotient = error / (absolute + relative * size);
         norm = largest ? larger(norm, quotient) : norm + quotient * quotient;
     }
-    out[row] = largest ? norm : sqrt(norm / (double)counted);
+    norm = largest ? norm : sqrt(norm / (double)counted);
+    // What does not count is still to be a number.
+    for (unsigned j = counted; j < d; j++) norm = norm + 0.0 * (double)y1[row * d + j];
+    out[row] = norm;
 }
 
 extern "C" __global__ void choose(float* out, const float* a, const float* b,

@@ -128,7 +128,8 @@ pub fn combine_stages_composed(
 /// How the error of a row is measured: `solvers::Norm`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowNorm {
-    /// Allowed in the coordinate's own unit.
+    /// Allowed in the coordinate's own unit; the smallest normal number if it is
+    /// less, so that no quotient is 0/0.
     pub absolute: f64,
     /// Allowed relative to the size of the coordinate.
     pub relative: f64,
@@ -139,7 +140,7 @@ pub struct RowNorm {
 }
 
 /// For each row the norm of `hᵣ·Σ c·k` between the states `y₀` and `y₁`, all
-/// `[rows, d]`, in double precision.
+/// `[rows, d]`, in double precision; NaN if any number of `y₁` is not finite.
 ///
 /// # Errors
 /// If the shapes do not fit, no coordinate counts, or the device refuses.
@@ -178,7 +179,7 @@ pub fn error_norms(
         own.into(),
         step.into(),
         u32::from(matches!(steps, Steps::Rows(_))).into(),
-        norm.absolute.into(),
+        norm.absolute.max(f64::MIN_POSITIVE).into(),
         norm.relative.into(),
         u32::from(norm.largest).into(),
         e(rows)?.into(),
