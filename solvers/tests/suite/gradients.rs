@@ -234,13 +234,13 @@ impl Way {
 
 /// Ways from several starts, so that no leading term of an error vanishes by
 /// chance.
-fn ways(span: (f64, f64)) -> Vec<Way> {
+fn ways(span: (f64, f64), count: usize) -> Vec<Way> {
     let start = |i: usize| [(i as f64 * 0.37).sin() * 2.0, (i as f64 * 0.73).cos()];
     let way = |i: usize| Way {
         span,
         start: start(i),
     };
-    (1..9).map(way).collect()
+    (1..=count).map(way).collect()
 }
 
 /// What is taken for exact below is: against derivatives of the flow known to 17
@@ -297,13 +297,17 @@ fn gradients_converge_to_those_of_the_flow_with_the_order_of_the_method() {
                 });
                 parts.collect()
             };
-            let [first, second, third] = [steps, 2 * steps, 4 * steps].map(error);
+            // At order 8 there is little room between the first regular step and
+            // rounding: numbers of steps go by 3/2 there and not by 2.
+            let by: f64 = if p == 8 { 1.5 } else { 2.0 };
+            let count = |k: i32| (steps as f64 * by.powi(k)) as usize;
+            let [first, second, third] = [0, 1, 2].map(|k| error(count(k)));
             let without = |coarse: &Points, fine: &Points| {
                 let pairs = coarse.iter().zip(fine);
-                let weight = 2f64.powi(p as i32 + 1);
+                let weight = by.powi(p as i32 + 1);
                 pairs.map(|(c, f)| (c - weight * f).powi(2)).sum::<f64>()
             };
-            0.5 * (without(&first, &second) / without(&second, &third)).log2()
+            0.5 * (without(&first, &second) / without(&second, &third)).log(by)
         };
     let mut off = vec![];
     for method in *methods::ALL {
@@ -315,10 +319,10 @@ fn gradients_converge_to_those_of_the_flow_with_the_order_of_the_method() {
             3 => [((0.0, 3.0), 100), ((2.0, -1.0), 100)],
             4 => [((0.0, 3.0), 60), ((2.0, -1.0), 60)],
             5 => [((0.0, 3.0), 48), ((2.0, -1.0), 48)],
-            _ => [((0.0, 4.0), 10), ((1.0, -0.5), 5)],
+            _ => [((0.0, 4.0), 16), ((3.0, 0.0), 16)],
         };
         for (span, steps) in spans {
-            let ways = ways(span);
+            let ways = ways(span, 8);
             let made = slope(&ways, p, steps, &|way, n| way.discrete(method, n));
             let equation = slope(&ways, p, steps, &|way, n| way.continuous(method, n));
             println!(
@@ -336,7 +340,7 @@ fn gradients_converge_to_those_of_the_flow_with_the_order_of_the_method() {
     // The wrong twin: a cotangent that goes back by a method with a wrong node.
     let mut wrong = methods::RK4.clone();
     wrong.c[3] = 0.9;
-    let ways = ways((2.0, -1.0));
+    let ways = ways((2.0, -1.0), 8);
     let found = slope(&ways, 4, 60, &|way, n| way.continuous(&wrong, n));
     assert!(!((found - 4.0).abs() <= 0.1), "{found}");
 }
@@ -381,60 +385,66 @@ fn chosen(
 ///
 /// An estimate vanishes to order `p − 1`, so a tolerance `ε` asks for steps `h` with
 /// `hᵖ ~ ε`, and the result, of order `p`, is off by `hᵖ`: the slope is 1. (DOP853's
-/// mixed estimate is of order 8, and so is its result.) It is fitted where steps
-/// are short, over tolerances an eighth of a decade apart, since the last step of a way is cut
-/// to meet its end and the number of steps jumps by one: what that does to an
-/// error, up to a tenth, is then averaged.
+/// mixed estimate is of order 8, and so is its result.) It is fitted over the last
+/// two decades above rounding, where the next power of `h` matters least, and over
+/// many ways and tolerances, since the last step of a way is cut to meet its end:
+/// what that does to an error is averaged.
 ///
 /// Verifies (AJ.3), (AJ.5).
 #[test]
 fn chosen_steps_bring_the_gradient_of_the_flow_to_the_tolerance() {
-    let mut off = vec![];
+    let slope = |method: &Method, span: (f64, f64), off: f64| {
+        let known = ways(span, 24).into_iter().map(|mut way| {
+            let (start, end) = (way.start, way.end(&methods::DOP853, 600));
+            way.start[0] += off;
+            (start, way.exact(), [end[0], end[1]])
+        });
+        let known: Vec<([f64; 2], Gradient, [f64; 2])> = known.collect();
+        let error = |tolerance: f64| {
+            let mut plan = Adaptive::new(span.0, span.1, tolerance).expect("a plan");
+            // A first step that is far too long is rejected.
+            plan.first_step = Some(10.0);
+            let squares = known.iter().map(|(start, exact, end)| {
+                let (found, [accepted, rejected]) = chosen(method, &plan, *end, *start);
+                assert!(rejected > 0 && accepted > 5, "{}", method.name);
+                found.minus(*exact).powi(2)
+            });
+            squares.sum::<f64>().sqrt()
+        };
+        let finest = match method.order {
+            3 => 8.0,
+            5 => 12.0,
+            _ => 13.5,
+        };
+        let exponents: Vec<f64> = (0..=16).map(|i| finest - f64::from(i) / 8.0).collect();
+        let logs = exponents.iter().map(|x| error(10f64.powf(-x)).log10());
+        let logs: Vec<f64> = logs.collect();
+        // Least squares.
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+        let (x0, y0) = (mean(&exponents), mean(&logs));
+        let products = exponents
+            .iter()
+            .zip(&logs)
+            .map(|(x, y)| (x - x0) * (y - y0));
+        let squares = exponents.iter().map(|x| (x - x0).powi(2));
+        -products.sum::<f64>() / squares.sum::<f64>()
+    };
     for method in methods::ALL.iter().filter(|m| m.estimator.is_some()) {
         for span in [(0.0, 10.0), (6.0, 0.0)] {
-            let known: Vec<(Way, Gradient, [f64; 2])> = ways(span)
-                .into_iter()
-                .map(|way| {
-                    let end = way.end(&methods::DOP853, 600);
-                    (way, way.exact(), [end[0], end[1]])
-                })
-                .collect();
-            let error = |tolerance: f64| {
-                let mut plan = Adaptive::new(span.0, span.1, tolerance).expect("a plan");
-                // A first step that is far too long is rejected.
-                plan.first_step = Some(10.0);
-                let squares = known.iter().map(|(way, exact, end)| {
-                    let (found, [accepted, rejected]) = chosen(method, &plan, *end, way.start);
-                    assert!(rejected > 0 && accepted > 5, "{}", method.name);
-                    found.minus(*exact).powi(2)
-                });
-                squares.sum::<f64>().sqrt()
-            };
-            let finest = if method.order == 3 { 7.0 } else { 10.0 };
-            let exponents: Vec<f64> = (0..=16).map(|i| finest - f64::from(i) / 8.0).collect();
-            let logs: Vec<f64> = exponents
-                .iter()
-                .map(|x| error(10f64.powf(-x)).log10())
-                .collect();
-            // Least squares.
-            let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
-            let (x0, y0) = (mean(&exponents), mean(&logs));
-            let pairs = || exponents.iter().zip(&logs);
-            let slope = -pairs().map(|(x, y)| (x - x0) * (y - y0)).sum::<f64>()
-                / exponents.iter().map(|x| (x - x0).powi(2)).sum::<f64>();
-            println!(
-                "{} {span:?}: {slope:.3}, {:.1}",
-                method.name,
-                logs[0] + finest
+            let found = slope(method, span, 0.0);
+            println!("{} {span:?}: {found:.3}", method.name);
+            let error = (found - 1.0).abs();
+            assert!(error <= 0.1, "{} {span:?}: {found}", method.name);
+            assert!(
+                (found - 1.0).abs() <= 0.1,
+                "{} {span:?}: {found}",
+                method.name
             );
-            if !((slope - 1.0).abs() <= 0.1) {
-                off.push(format!("{} {span:?}: {slope}", method.name));
-            }
-            // Eight ways, a hundred steps, errors that grow by e^(0.2·6) at most.
-            assert!(logs[0] <= 3.0 - finest, "{}: {}", method.name, logs[0]);
         }
     }
-    assert!(off.is_empty(), "{off:?}");
+    // The wrong twin: the gradient of another start does not come nearer.
+    let twin = slope(&methods::DORMAND_PRINCE, (0.0, 10.0), 1e-5);
+    assert!(!((twin - 1.0).abs() <= 0.1), "{twin}");
 }
 
 /// Each sample goes back in its own steps, to the same bits as alone, and the
