@@ -419,7 +419,7 @@ fn blocks_with_common_steps_end_as_the_whole_does() {
 
 /// Oscillators in a ring, each of its own pace: a row of any length. Sums go in
 /// the order of the coordinates, whatever the batch.
-fn ring<F: Number, const D: usize>(t: &[f64], y: &Vec<F>, dy: &mut Vec<F>) {
+fn ring<F: Number, const D: usize>(t: &[f64], y: &[F], dy: &mut [F]) {
     let number = |x: f64| F::from(x).expect("a number");
     for ((y, dy), t) in y.chunks_exact(D).zip(dy.chunks_exact_mut(D)).zip(t) {
         for i in 0..D {
@@ -444,7 +444,7 @@ fn a_sample_is_its_own<F: Number, const D: usize>(tolerance: f64) {
         let pair = method.estimator.is_some();
         let chosen = laws.into_iter().filter(|_| pair).map(Some);
         for law in chosen.chain([None]) {
-            let mut field = ring::<F, D>;
+            let mut field = |t: &[f64], y: &Vec<F>, dy: &mut Vec<F>| ring::<F, D>(t, y, dy);
             let mut run = |rows: std::ops::Range<usize>, block: Option<usize>| {
                 let y0 = starts[rows.start * D..rows.end * D].to_vec();
                 let mut solve = Solve::new(&space, &mut field);

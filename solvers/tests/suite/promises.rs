@@ -154,8 +154,8 @@ fn rounded(
                 let by_state = stages[i].by_state;
                 slopes[i] = by_state.map(|row| row[0] * moved[0] + row[1] * moved[1]);
             }
-            for i in 0..2 {
-                sum[i] += along(&tableau.b, &slopes, i).abs() * error;
+            for (i, sum) in sum.iter_mut().enumerate() {
+                *sum += along(&tableau.b, &slopes, i).abs() * error;
             }
         }
     }
