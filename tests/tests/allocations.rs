@@ -359,7 +359,8 @@ fn mixed_attempts_allocate_nothing() {
 /// they arrive together; those of different blocks are not.
 #[test]
 fn blocks_solved_to_the_end_allocate_for_blocks_and_not_for_steps() {
-    let block = 8;
+    // The method itself is made when it is first asked for.
+    let (block, method) = (8, &*methods::DORMAND_PRINCE);
     let starts: Batch = (0..5)
         .flat_map(|i| [1.0 + f64::from(i), 0.3].repeat(block))
         .collect();
@@ -375,7 +376,7 @@ fn blocks_solved_to_the_end_allocate_for_blocks_and_not_for_steps() {
                 let (mut field, y0) = (unlike, starts.clone());
                 let before = counting::counts().allocations;
                 let solve = Solve::new(&PAIRS, &mut field).in_blocks(block);
-                let end = solve.adaptive(&methods::DORMAND_PRINCE, y0, &plan);
+                let end = solve.adaptive(method, y0, &plan);
                 let end = end.expect("valid");
                 let made = counting::counts().allocations - before;
                 assert_eq!(end.outcome, Outcome::Done);
