@@ -413,6 +413,12 @@ fn the_interval_is_never_left_by_chosen_steps() {
     chosen_steps_stay_within(1.0);
 }
 
+/// So slow that the probe for the first step is as long as the interval.
+#[test]
+fn the_interval_is_never_left_by_the_probe_of_a_slow_field() {
+    chosen_steps_stay_within(1e-3);
+}
+
 fn adaptive(y0: Vec<f64>, t0: f64, t1: f64, tolerance: f64) -> solvers::End<Vec<f64>> {
     let plan = Adaptive::new(t0, t1, tolerance).expect("a plan");
     let mut field = pendulum;
