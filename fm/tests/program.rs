@@ -1,6 +1,7 @@
 //! The program as its users meet it.
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -94,6 +95,86 @@ fn the_operations_of_autograd_are_verified_and_a_planted_fault_is_found() {
     let output = flowgrad(&["verify", "--autograd", "--only", "tanhh"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("unknown operation \"tanhh\""));
+}
+
+#[test]
+fn the_methods_of_solvers_are_verified_and_a_planted_fault_is_found() {
+    const KEYS: [&str; 11] = [
+        "method",
+        "stages",
+        "order",
+        "embedded_order",
+        "dense_order",
+        "estimator_norm",
+        "real_interval",
+        "imag_interval",
+        "order_observed",
+        "dense_order_observed",
+        "verdict",
+    ];
+    let run = |more: &[&str]| {
+        let arguments = [&["verify", "--solvers", "--json"], more].concat();
+        let output = flowgrad(&arguments);
+        let rows: Value = serde_json::from_slice(&output.stdout).expect("valid JSON");
+        let rows = rows.as_array().expect("a list").clone();
+        assert_eq!(rows.len(), 12);
+        (output.status.code(), rows)
+    };
+    let (code, rows) = run(&[]);
+    assert_eq!(code, Some(0));
+    for row in &rows {
+        let keys: BTreeSet<&str> = row
+            .as_object()
+            .expect("an object")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(keys, BTreeSet::from(KEYS));
+        assert_eq!(row["verdict"], "pass", "{row}");
+        let number = |key: &str| row[key].as_f64().expect("a number");
+        for (seen, said) in [
+            ("order_observed", "order"),
+            ("dense_order_observed", "dense_order"),
+        ] {
+            assert!((number(seen) - number(said)).abs() <= 0.1, "{row}");
+        }
+        assert!(number("stages") >= number("order"), "{row}");
+        // Only pairs estimate an error.
+        let pair = row["embedded_order"].is_u64();
+        assert_eq!(pair, row["estimator_norm"].is_f64(), "{row}");
+    }
+    let pairs = rows.iter().filter(|row| row["embedded_order"].is_u64());
+    assert_eq!(pairs.count(), 4);
+    // One fault: one row, and that of the method it was planted in. One method's
+    // result is a sum of its weights, the other's that of its last stage.
+    for (name, place) in [("rk4", 6), ("dop853", 11)] {
+        let (code, found) = run(&["--plant", name]);
+        assert_eq!(code, Some(1), "{name}");
+        for (i, (found, row)) in found.iter().zip(&rows).enumerate() {
+            let verdict = if i == place { "fail" } else { "pass" };
+            assert_eq!(found["verdict"], verdict, "{found}");
+            assert_eq!(found == row, i != place, "{found}");
+        }
+    }
+    let output = flowgrad(&["verify", "--solvers", "--plant", "euler"]);
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    let failed: Vec<&str> = printed.lines().filter(|l| l.ends_with("FAIL")).collect();
+    assert!(
+        failed.len() == 1 && failed[0].starts_with("Euler "),
+        "{printed}"
+    );
+    assert!(
+        printed.ends_with("verified 11 of 12 methods\n"),
+        "{printed}"
+    );
+    let output = flowgrad(&["verify", "--solvers", "--plant", "rk45"]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = text(&output.stderr);
+    assert!(
+        message.starts_with("flowgrad: unknown method \"rk45\"; expected euler, midpoint"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -51,6 +51,22 @@ pub fn examine(method: &Method) -> Examination {
     found
 }
 
+/// The method with its last weight a thousandth off: a planted fault, to see a
+/// row of the table fail.
+#[must_use]
+pub fn with_wrong_weight(method: &Method) -> Method {
+    let mut wrong = method.clone();
+    off(&mut wrong.b);
+    wrong
+}
+
+/// The last of the coefficients a thousandth off.
+fn off(terms: &mut Terms) {
+    if let Some((_, x)) = terms.0.last_mut() {
+        *x *= 1.001;
+    }
+}
+
 /// Norms of estimates as they are known from elsewhere: conditions do not see
 /// a scaled estimate.
 const NORMS: [(&str, f64); 3] = [
@@ -113,11 +129,6 @@ fn twins(method: &Method) -> Vec<Method> {
         change(&mut twin);
         if twin.coefficients() != method.coefficients() {
             twins.push(twin);
-        }
-    };
-    let off = |terms: &mut Terms| {
-        if let Some((_, x)) = terms.0.last_mut() {
-            *x *= 1.001;
         }
     };
     let last = method.stages() - 1;
@@ -228,6 +239,8 @@ mod tests {
             let found = examine(method);
             assert!(found.passed && found.control_rejected, "{found:?}");
             assert!(!twins(method).is_empty(), "{}", method.name);
+            let planted = examine(&with_wrong_weight(method));
+            assert!(!planted.passed, "{planted:?}");
         }
         let scaled = twins(&methods::DORMAND_PRINCE).pop().expect("an estimate");
         assert!(

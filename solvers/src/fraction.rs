@@ -4,6 +4,9 @@
 //! satisfy hold exactly. So they are written as fractions and checked with
 //! fractions, in constant expressions.
 
+use crate::order::Ring;
+use std::fmt;
+
 /// `numerator/denominator`, in lowest terms with a positive denominator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fraction {
@@ -17,6 +20,15 @@ const fn gcd(a: i128, b: i128) -> i128 {
         (a, b) = (b, a % b);
     }
     a
+}
+
+/// Wrapped around, a number would be wrong in silence where overflow is not
+/// checked.
+const fn product(a: i128, b: i128) -> i128 {
+    match a.checked_mul(b) {
+        Some(product) => product,
+        None => panic!("a product of fractions overflows"),
+    }
 }
 
 /// `p/q`.
@@ -45,26 +57,36 @@ impl Fraction {
         }
     }
 
-    /// The sum. Overflow is an error, at compile time in constants.
+    /// The sum.
+    ///
+    /// # Panics
+    /// If a number overflows, at compile time in constants.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         let g = gcd(self.denominator, other.denominator);
         let scale = other.denominator / g;
-        Self::new(
-            self.numerator * scale + other.numerator * (self.denominator / g),
-            self.denominator * scale,
-        )
+        let (mine, its) = (
+            product(self.numerator, scale),
+            product(other.numerator, self.denominator / g),
+        );
+        let Some(sum) = mine.checked_add(its) else {
+            panic!("a sum of fractions overflows");
+        };
+        Self::new(sum, product(self.denominator, scale))
     }
 
     /// The product, cancelled crosswise first so that numbers stay small.
+    ///
+    /// # Panics
+    /// If a number overflows, at compile time in constants.
     #[must_use]
     pub const fn times(self, other: Self) -> Self {
         let g = gcd(self.numerator, other.denominator);
         let h = gcd(other.numerator, self.denominator);
         // gcd(0, q) = q > 0, so neither divisor is 0.
         Self::new(
-            (self.numerator / g) * (other.numerator / h),
-            (self.denominator / h) * (other.denominator / g),
+            product(self.numerator / g, other.numerator / h),
+            product(self.denominator / h, other.denominator / g),
         )
     }
 
@@ -95,6 +117,28 @@ impl Fraction {
     }
 }
 
+impl Ring for Fraction {
+    fn integer(n: i64) -> Self {
+        Self::new(i128::from(n), 1)
+    }
+    fn plus(&self, other: &Self) -> Self {
+        Fraction::plus(*self, *other)
+    }
+    fn times(&self, other: &Self) -> Self {
+        Fraction::times(*self, *other)
+    }
+}
+
+impl fmt::Display for Fraction {
+    /// `p/q`, or `p` alone for a whole number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.denominator {
+            1 => write!(f, "{}", self.numerator),
+            q => write!(f, "{}/{q}", self.numerator),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +151,22 @@ mod tests {
         assert_eq!(frac(-3, 4).times(frac(8, 9)), frac(-2, 3));
         assert_eq!(Fraction::ZERO.times(frac(5, 7)), Fraction::ZERO);
         assert_eq!(frac(1, 3).to_f64(), 1.0 / 3.0);
+    }
+
+    #[test]
+    fn printed_as_one_writes_them() {
+        let printed = [frac(-3, 6), frac(8, 2), Fraction::ZERO].map(|x| x.to_string());
+        assert_eq!(printed, ["-1/2", "4", "0"]);
+    }
+
+    #[test]
+    fn what_overflows_is_refused_and_not_wrong() {
+        let large = frac(i128::MAX / 2, 1);
+        let caught = |f: fn(Fraction) -> Fraction| {
+            std::panic::catch_unwind(move || f(large)).expect_err("an overflow")
+        };
+        caught(|x| x.times(x));
+        caught(|x| x.plus(x).plus(x));
+        caught(|x| x.plus(frac(1, 1 << 100)));
     }
 }

@@ -83,7 +83,7 @@ pub use dense::{Dense, Smoothness};
 pub use end::{Counts, End, Outcome};
 pub use error::Error;
 pub use event::{Crossing, Event, Sign, Then};
-pub use examine::{Examination, examine};
+pub use examine::{Examination, examine, with_wrong_weight};
 pub use exponential::{ExponentialOrder, exponential};
 pub use fraction::Fraction;
 pub use method::{Estimator, Method, Terms};

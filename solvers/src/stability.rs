@@ -7,8 +7,19 @@
 //! The step is stable where `|R(z)| ≤ 1`. Two numbers describe the region:
 //! how far it reaches from 0 along the negative real axis (decay) and along
 //! the imaginary one (oscillation). Hairer and Wanner, *Solving ODEs II*, IV.2.
+//!
+//! ```
+//! use solvers::methods::RK4_TABLEAU;
+//! use solvers::stability::{Intervals, Polynomial};
+//! let exact = Polynomial::of(&RK4_TABLEAU.coefficients(|fraction| fraction));
+//! assert_eq!(exact.to_string(), "1 + z + z²/2 + z³/6 + z⁴/24");
+//! let found = Intervals::of(&exact.to_f64());
+//! assert_eq!(found.to_string(), "[-2.7853, 0] and [-2.8284i, 2.8284i]");
+//! ```
 
+use crate::fraction::Fraction;
 use crate::order::{Coefficients, Ring};
+use std::fmt;
 
 /// The coefficients of `R`, that of `z⁰` first.
 #[must_use]
@@ -25,6 +36,96 @@ pub fn stability_polynomial<R: Ring>(method: &Coefficients<R>) -> Vec<R> {
         powers = method.a.iter().map(|row| dot(row, &powers)).collect();
     }
     coefficients
+}
+
+/// `R` in exact numbers, to be printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Polynomial(pub Vec<Fraction>);
+
+impl Polynomial {
+    /// That of a method made of fractions.
+    #[must_use]
+    pub fn of(method: &Coefficients<Fraction>) -> Self {
+        Polynomial(stability_polynomial(method))
+    }
+
+    /// The coefficients in doubles.
+    #[must_use]
+    pub fn to_f64(&self) -> Vec<f64> {
+        self.0.iter().map(|c| c.to_f64()).collect()
+    }
+}
+
+impl fmt::Display for Polynomial {
+    /// By rising powers, without the terms that are 0.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+        let mut first = true;
+        for (power, c) in self.0.iter().enumerate() {
+            let (p, q) = c.parts();
+            if p == 0 {
+                continue;
+            }
+            f.write_str(match (first, p < 0) {
+                (true, true) => "-",
+                (true, false) => "",
+                (false, true) => " - ",
+                (false, false) => " + ",
+            })?;
+            first = false;
+            if power == 0 || p.abs() != 1 {
+                write!(f, "{}", p.abs())?;
+            }
+            if power > 0 {
+                f.write_str("z")?;
+            }
+            if power > 1 {
+                let digits = power.to_string().into_bytes().into_iter();
+                let raised: String = digits.map(|d| DIGITS[usize::from(d - b'0')]).collect();
+                f.write_str(&raised)?;
+            }
+            if q != 1 {
+                write!(f, "/{q}")?;
+            }
+        }
+        match first {
+            true => f.write_str("0"),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Where a method is stable, next to 0 on either axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Intervals {
+    /// Stable on `[−x, 0]`.
+    pub real: f64,
+    /// Stable on `[−iy, iy]`.
+    pub imaginary: f64,
+}
+
+impl Intervals {
+    /// Those of a stability function.
+    #[must_use]
+    pub fn of(coefficients: &[f64]) -> Self {
+        Intervals {
+            real: real_interval(coefficients),
+            imaginary: imaginary_interval(coefficients),
+        }
+    }
+}
+
+impl fmt::Display for Intervals {
+    /// To four digits, or as many as a precision asks for.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (x, y) = (self.real, self.imaginary);
+        let digits = f.precision().unwrap_or(4);
+        write!(f, "[-{x:.digits$}, 0] and ")?;
+        match y == 0.0 {
+            true => f.write_str("0"),
+            false => write!(f, "[-{y:.digits$}i, {y:.digits$}i]"),
+        }
+    }
 }
 
 /// `|R(x + iy)|` for coefficients of `R`.
@@ -160,5 +261,36 @@ mod tests {
         let mut wrong = rk4.clone();
         wrong[3] *= 1.001;
         assert!((imaginary_interval(&wrong) - 8f64.sqrt()).abs() > 1e-4);
+    }
+
+    /// Written by hand: the exponential series, and Dormand and Prince's last
+    /// term, (Hairer and Wanner, *Solving ODEs II*, IV.2).
+    #[test]
+    fn printed_as_one_writes_it() {
+        let rk4 = methods::RK4_TABLEAU.coefficients(|x| x);
+        let rk4 = Polynomial::of(&rk4);
+        assert_eq!(rk4.to_string(), "1 + z + z²/2 + z³/6 + z⁴/24");
+        let pair = methods::DORMAND_PRINCE_TABLEAU.coefficients(|x| x);
+        let pair = Polynomial::of(&pair);
+        assert_eq!(
+            pair.to_string(),
+            "1 + z + z²/2 + z³/6 + z⁴/24 + z⁵/120 + z⁶/600"
+        );
+        let printed = |p: &Polynomial| Intervals::of(&p.to_f64()).to_string();
+        assert_eq!(printed(&rk4), "[-2.7853, 0] and [-2.8284i, 2.8284i]");
+        assert_eq!(printed(&pair), "[-3.3066, 0] and [-0.9972i, 0.9972i]");
+        let seven = format!("{:.7}", Intervals::of(&rk4.to_f64()));
+        assert_eq!(seven, "[-2.7852936, 0] and [-2.8284271i, 2.8284271i]");
+        let euler = Polynomial::of(&methods::EULER_TABLEAU.coefficients(|x| x));
+        assert_eq!(euler.to_string(), "1 + z");
+        assert_eq!(printed(&euler), "[-2.0000, 0] and 0");
+        // Signs, numerators, gaps, and nothing at all.
+        let whole = |n| Fraction::integer(n);
+        let odd = [whole(-1), whole(0), Fraction::new(-3, 8), whole(2)];
+        assert_eq!(Polynomial(odd.to_vec()).to_string(), "-1 - 3z²/8 + 2z³");
+        let mut long = vec![Fraction::ZERO; 13];
+        assert_eq!(Polynomial(long.clone()).to_string(), "0");
+        long[12] = Fraction::new(1, 7);
+        assert_eq!(Polynomial(long).to_string(), "z¹²/7");
     }
 }

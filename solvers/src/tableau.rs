@@ -33,6 +33,23 @@
 //! }.checked();
 //! # let _ = WRONG;
 //! ```
+//!
+//! The same text with the right node compiles, so it is the node that did not:
+//!
+//! ```
+//! use solvers::{Dense, Estimate, Fraction, Tableau};
+//! const HALF: Fraction = Fraction::new(1, 2);
+//! const O: Fraction = Fraction::ZERO;
+//! const RIGHT: Tableau<Fraction, 2> = Tableau {
+//!     name: "midpoint", source: "", order: 2,
+//!     c: [O, Fraction::new(1, 2)],
+//!     a: [[O, O], [HALF, O]],
+//!     b: [O, Fraction::ONE],
+//!     estimate: Estimate::None,
+//!     dense: Dense::continuous(2, &[]),
+//! }.checked();
+//! assert_eq!(RIGHT.order_of(&RIGHT.b), 2);
+//! ```
 
 use crate::dense::{Dense, Smoothness, power_coefficient};
 use crate::fraction::{Fraction, frac};

@@ -28,6 +28,8 @@
 //! assert_eq!(four, ["[τττ] γ=4 σ=6", "[τ[τ]] γ=8 σ=1", "[[ττ]] γ=12 σ=2", "[[[τ]]] γ=24 σ=1"]);
 //! ```
 
+use crate::fraction::Fraction;
+use crate::order::{Coefficients, Ring};
 use std::fmt;
 
 /// The largest order of the table.
@@ -154,6 +156,57 @@ impl fmt::Display for Tree {
     }
 }
 
+/// The elementary weights of a tree, `Φᵢ(τ)` of each stage and their sum with
+/// the weights of the result, to be printed beside what a condition asks for.
+///
+/// ```
+/// use solvers::methods::RK4_TABLEAU;
+/// use solvers::trees::{ElementaryWeights, TREES};
+/// let method = RK4_TABLEAU.coefficients(|fraction| fraction);
+/// let printed = ElementaryWeights::of(&method, 2)[1].to_string();
+/// assert_eq!(printed, "[τ]: Φ = (0, 1/2, 1/2, 1), b·Φ = 1/2, 1/γ = 1/2");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ElementaryWeights<R> {
+    /// The tree.
+    pub tree: Tree,
+    /// `Φᵢ(τ)` of each stage.
+    pub stages: Vec<R>,
+    /// `Σ bᵢΦᵢ(τ)`.
+    pub result: R,
+}
+
+impl<R: Ring> ElementaryWeights<R> {
+    /// Those of a method, for every tree with at most `nodes` nodes.
+    ///
+    /// # Panics
+    /// If `nodes` exceeds [`MOST_NODES`].
+    #[must_use]
+    pub fn of(method: &Coefficients<R>, nodes: usize) -> Vec<Self> {
+        let one = |(stages, tree): (Vec<R>, &Tree)| {
+            let products = method.b.iter().zip(&stages).map(|(b, phi)| b.times(phi));
+            ElementaryWeights {
+                tree: *tree,
+                result: products.fold(R::integer(0), |sum, x| sum.plus(&x)),
+                stages,
+            }
+        };
+        let weights = method.elementary_weights(nodes).into_iter();
+        weights.zip(&TREES).map(one).collect()
+    }
+}
+
+impl<R: fmt::Display> fmt::Display for ElementaryWeights<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: Φ = (", self.tree)?;
+        for (i, phi) in self.stages.iter().enumerate() {
+            write!(f, "{}{phi}", if i == 0 { "" } else { ", " })?;
+        }
+        let asked = Fraction::new(1, i128::from(self.tree.density));
+        write!(f, "), b·Φ = {}, 1/γ = {asked}", self.result)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,5 +254,49 @@ mod tests {
         assert_eq!(find("[ττ[τ]]"), Some((10, 2)));
         assert_eq!(find("[[[[τ]]]]"), Some((120, 1)));
         assert_eq!(find("[[τ]τ]"), None, "children stand in ascending order");
+    }
+
+    fn printed(method: &Coefficients<Fraction>, nodes: usize) -> Vec<String> {
+        let all = ElementaryWeights::of(method, nodes);
+        all.iter().map(ToString::to_string).collect()
+    }
+
+    /// By hand: `A1 = c`, `c²`, `Ac`, `c³`, `c·Ac`, `Ac²`, `A²c`.
+    #[test]
+    fn elementary_weights_are_printed_as_one_writes_them() {
+        use crate::methods::{DORMAND_PRINCE_TABLEAU, RK4_TABLEAU};
+        let rk4 = printed(&RK4_TABLEAU.coefficients(|x| x), 4);
+        assert_eq!(
+            rk4,
+            [
+                "τ: Φ = (1, 1, 1, 1), b·Φ = 1, 1/γ = 1",
+                "[τ]: Φ = (0, 1/2, 1/2, 1), b·Φ = 1/2, 1/γ = 1/2",
+                "[ττ]: Φ = (0, 1/4, 1/4, 1), b·Φ = 1/3, 1/γ = 1/3",
+                "[[τ]]: Φ = (0, 0, 1/4, 1/2), b·Φ = 1/6, 1/γ = 1/6",
+                "[τττ]: Φ = (0, 1/8, 1/8, 1), b·Φ = 1/4, 1/γ = 1/4",
+                "[τ[τ]]: Φ = (0, 0, 1/8, 1/2), b·Φ = 1/8, 1/γ = 1/8",
+                "[[ττ]]: Φ = (0, 0, 1/8, 1/4), b·Φ = 1/12, 1/γ = 1/12",
+                "[[[τ]]]: Φ = (0, 0, 0, 1/4), b·Φ = 1/24, 1/γ = 1/24",
+            ]
+        );
+        // The stages of Dormand and Prince satisfy Ac = c²/2 but for the second,
+        // whose weight is 0.
+        let pair = printed(&DORMAND_PRINCE_TABLEAU.coefficients(|x| x), 3);
+        assert_eq!(
+            pair,
+            [
+                "τ: Φ = (1, 1, 1, 1, 1, 1, 1), b·Φ = 1, 1/γ = 1",
+                "[τ]: Φ = (0, 1/5, 3/10, 4/5, 8/9, 1, 1), b·Φ = 1/2, 1/γ = 1/2",
+                "[ττ]: Φ = (0, 1/25, 9/100, 16/25, 64/81, 1, 1), b·Φ = 1/3, 1/γ = 1/3",
+                "[[τ]]: Φ = (0, 0, 9/200, 8/25, 32/81, 1/2, 1/2), b·Φ = 1/6, 1/γ = 1/6",
+            ]
+        );
+        // A wrong weight shows itself beside what is asked for.
+        let mut wrong = RK4_TABLEAU.coefficients(|x| x);
+        wrong.b[3] = Fraction::new(1, 3);
+        assert_eq!(
+            printed(&wrong, 2)[1],
+            "[τ]: Φ = (0, 1/2, 1/2, 1), b·Φ = 2/3, 1/γ = 1/2"
+        );
     }
 }

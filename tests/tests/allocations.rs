@@ -6,10 +6,11 @@
 use flowgrad_tests::counting::{self, Counting};
 use solvers::sde::{Brownian, Scheme, solve_sde};
 use solvers::{
-    AB2, AB3, AB4, Adaptive, Batch as Steps, Companions, ExponentialOrder, Mean, Rows, Solve,
-    TimeGrid, continuous_adjoint, discrete_adjoint, exponential, methods, reversible_adjoint,
-    reversible_heun,
+    AB2, AB3, AB4, Adaptive, Batch as Steps, Companions, Controller, ExponentialOrder, Mean, Norm,
+    Outcome, Rows, Solve, Space, TimeGrid, continuous_adjoint, discrete_adjoint, exponential,
+    methods, reversible_adjoint, reversible_heun,
 };
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 #[global_allocator]
@@ -227,4 +228,163 @@ fn twice_the_steps_of_any_solver_allocate_no_more() {
     };
     let (once, twice) = (allocations(40, &mut twin), allocations(80, &mut twin));
     assert_eq!(twice - once, 40);
+}
+
+/// Rows that count how often some of them move on and others do not.
+struct Watched {
+    mixed: Cell<usize>,
+    /// Whether that is done by taking and putting, which allocates.
+    wasteful: bool,
+}
+
+impl Space for Watched {
+    type State = Batch;
+    fn rows(&self, y: &Batch) -> usize {
+        PAIRS.rows(y)
+    }
+    fn combine(&self, out: &mut Batch, y: &Batch, h: &[f64], terms: &[(f64, &Batch)]) {
+        PAIRS.combine(out, y, h, terms);
+    }
+    fn error_norm(
+        &self,
+        out: &mut [f64],
+        ends: (&Batch, &Batch),
+        h: &[f64],
+        terms: &[(f64, &Batch)],
+        norm: &Norm,
+    ) {
+        PAIRS.error_norm(out, ends, h, terms, norm);
+    }
+    fn batch_norm(
+        &self,
+        out: &mut [f64],
+        ends: (&Batch, &Batch),
+        h: &[f64],
+        terms: &[(f64, &Batch)],
+        how: (&Norm, Mean),
+    ) -> f64 {
+        PAIRS.batch_norm(out, ends, h, terms, how)
+    }
+    fn non_finite_row(&self, y: &Batch) -> Option<usize> {
+        PAIRS.non_finite_row(y)
+    }
+    fn take(&self, y: &Batch, rows: &[usize]) -> Batch {
+        PAIRS.take(y, rows)
+    }
+    fn put(&self, y: &mut Batch, rows: &[usize], part: &Batch) {
+        PAIRS.put(y, rows, part);
+    }
+    fn choose(&self, a: &mut Batch, b: &Batch, choose_b: &[bool]) {
+        self.mixed.set(self.mixed.get() + 1);
+        let from = match self.wasteful {
+            true => &b.clone(),
+            false => b,
+        };
+        PAIRS.choose(a, from, choose_b);
+    }
+}
+
+/// Rows of all sizes and paces: the step that one accepts another rejects.
+fn unlike(t: &[f64], y: &Batch, dy: &mut Batch) {
+    for ((y, dy), t) in y.chunks_exact(2).zip(dy.chunks_exact_mut(2)).zip(t) {
+        let pace = 1.0 + 20.0 * (3.0 * t + y[0]).cos().powi(4);
+        (dy[0], dy[1]) = (pace * y[1], 0.1 * t.cos() - pace * y[0]);
+    }
+}
+
+fn unlike_starts(rows: usize) -> Batch {
+    let number = |i: usize| (i as f64 * 0.7).sin() * (1.0 + (i % 11) as f64);
+    (0..2 * rows).map(number).collect()
+}
+
+/// How a batch is solved: its block, the law, and how steps are shared.
+type How = (Option<usize>, Controller, Steps);
+
+/// What as many attempts allocate, and how often they were mixed. The limit of
+/// attempts comes long before anyone arrives, so nothing is put aside.
+fn attempts(name: &str, most: usize, (block, law, batch): How, wasteful: bool) -> [usize; 2] {
+    let mut plan = Adaptive::new(0.0, 1e3, 1e-6).expect("a plan");
+    (plan.controller, plan.batch, plan.max_steps) = (law, batch, most);
+    plan.first_step = Some(1.0);
+    let space = Watched {
+        mixed: Cell::new(0),
+        wasteful,
+    };
+    let (method, y0) = (methods::by_name(name).expect("a method"), unlike_starts(40));
+    let (mut field, start) = (unlike, y0.clone());
+    let before = counting::counts().allocations;
+    let mut solve = Solve::new(&space, &mut field);
+    if let Some(rows) = block {
+        solve = solve.in_blocks(rows);
+    }
+    let end = solve.adaptive(method, start, &plan).expect("valid");
+    let made = counting::counts().allocations - before;
+    assert_eq!(end.outcome, Outcome::MaxSteps);
+    assert!(end.rejected > 0 && end.accepted > 0, "{name}");
+    [made, space.mixed.get()]
+}
+
+/// Twice the attempts allocate no more where some rows are accepted and others
+/// rejected, by every law, block by block, and where blocks share their steps.
+#[test]
+fn mixed_attempts_allocate_nothing() {
+    let laws = [Controller::I, Controller::PI, Controller::PID];
+    let means = [Mean::RootMeanSquare, Mean::Largest].map(Steps::Shared);
+    for name in ["bs32", "dopri5", "tsit5", "dop853"] {
+        for law in laws {
+            for block in [None, Some(16)] {
+                let how = (block, law, Steps::PerSample);
+                let [[once, mixed], [twice, more]] =
+                    [40, 80].map(|most| attempts(name, most, how, false));
+                assert_eq!(once, twice, "{name} {how:?}");
+                assert!(mixed > 10 && more > mixed, "{name} {how:?}: {mixed} {more}");
+                for batch in means {
+                    let how = (block, law, batch);
+                    let [[once, mixed], [twice, _]] =
+                        [40, 80].map(|most| attempts(name, most, how, false));
+                    assert_eq!(once, twice, "{name} {how:?}");
+                    assert_eq!(mixed, 0, "common steps are not mixed");
+                }
+            }
+        }
+        // The wrong twin: a copy each time.
+        let how = (None, Controller::I, Steps::PerSample);
+        let [[once, mixed], [twice, more]] = [40, 80].map(|most| attempts(name, most, how, true));
+        assert_eq!(twice - once, more - mixed, "{name}");
+    }
+}
+
+/// Block after block, each with rows of its own, solved to the end: more steps, by
+/// a finer tolerance, allocate no more. The rows of a block are alike, so that
+/// they arrive together; those of different blocks are not.
+#[test]
+fn blocks_solved_to_the_end_allocate_for_blocks_and_not_for_steps() {
+    // The method itself is made when it is first asked for.
+    let (block, method) = (8, &*methods::DORMAND_PRINCE);
+    let starts: Batch = (0..5)
+        .flat_map(|i| [1.0 + f64::from(i), 0.3].repeat(block))
+        .collect();
+    for law in [Controller::I, Controller::PI, Controller::PID] {
+        for batch in [
+            Steps::PerSample,
+            Steps::Shared(Mean::Largest),
+            Steps::Shared(Mean::RootMeanSquare),
+        ] {
+            let run = |tolerance: f64| {
+                let mut plan = Adaptive::new(0.0, 3.0, tolerance).expect("a plan");
+                (plan.controller, plan.batch) = (law, batch);
+                let (mut field, y0) = (unlike, starts.clone());
+                let before = counting::counts().allocations;
+                let solve = Solve::new(&PAIRS, &mut field).in_blocks(block);
+                let end = solve.adaptive(method, y0, &plan);
+                let end = end.expect("valid");
+                let made = counting::counts().allocations - before;
+                assert_eq!(end.outcome, Outcome::Done);
+                (made, end.accepted)
+            };
+            let ((few, coarse), (many, fine)) = (run(1e-4), run(1e-8));
+            assert!(fine > 2 * coarse, "{coarse} {fine}");
+            assert_eq!(few, many, "{law:?} {batch:?}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 use solvers::{
-    Adaptive, Batch, Controller, End, Mean, Method, Outcome, Rows, Solve, TimeGrid, methods,
+    Adaptive, Batch, Controller, End, Mean, Method, Number, Outcome, Rows, Solve, TimeGrid, methods,
 };
 
 type Points = Vec<f64>;
@@ -418,4 +418,101 @@ fn blocks_with_common_steps_end_as_the_whole_does() {
         end.expect("valid")
     });
     assert_eq!((whole.saved, whole.state), (parts.saved, parts.state));
+}
+
+/// Oscillators in a ring, each of its own pace: a row of any length. Sums go in
+/// the order of the coordinates, whatever the batch.
+fn ring<F: Number, const D: usize>(t: &[f64], y: &[F], dy: &mut [F]) {
+    let number = |x: f64| F::from(x).expect("a number");
+    for ((y, dy), t) in y.chunks_exact(D).zip(dy.chunks_exact_mut(D)).zip(t) {
+        for i in 0..D {
+            let drive = number(0.3 * (t + i as f64).cos());
+            dy[i] = (y[(i + 1) % D] - number(1.5) * y[i]).sin() + drive;
+        }
+    }
+}
+
+/// Samples alone and among others, in blocks and not, in steps of their own by
+/// every law and on a grid: the same bits, and the same counts.
+fn a_sample_is_its_own<F: Number, const D: usize>(tolerance: f64) {
+    const ALL: usize = 203;
+    let space = Rows::<F>::new(D);
+    let starts: Vec<F> = (0..ALL * D)
+        .map(|i| F::from((i as f64 * 0.37).sin() * (1.0 + (i / D % 7) as f64)))
+        .map(|x| x.expect("a number"))
+        .collect();
+    let grid = TimeGrid::uniform(0.0, 6.0, 9).expect("a grid");
+    let laws = [Controller::I, Controller::PI, Controller::PID];
+    for method in *methods::ALL {
+        let pair = method.estimator.is_some();
+        let chosen = laws.into_iter().filter(|_| pair).map(Some);
+        for law in chosen.chain([None]) {
+            let mut field = |t: &[f64], y: &Vec<F>, dy: &mut Vec<F>| ring::<F, D>(t, y, dy);
+            let mut run = |rows: std::ops::Range<usize>, block: Option<usize>| {
+                let y0 = starts[rows.start * D..rows.end * D].to_vec();
+                let mut solve = Solve::new(&space, &mut field);
+                if let Some(block) = block {
+                    solve = solve.in_blocks(block);
+                }
+                let end = match law {
+                    None => solve.fixed(method, y0, &grid),
+                    Some(controller) => {
+                        let mut plan = Adaptive::new(0.0, 6.0, tolerance).expect("a plan");
+                        // Too long for most, so that some are rejected.
+                        (plan.controller, plan.first_step) = (controller, Some(6.0));
+                        solve.adaptive(method, y0, &plan)
+                    }
+                };
+                let end = end.expect("a valid problem");
+                assert_eq!(end.outcome, Outcome::Done);
+                end
+            };
+            let place = format!("{} {D} {law:?}", method.name);
+            let whole = run(0..ALL, None);
+            for block in [1, 8, 50] {
+                let parts = run(0..ALL, Some(block));
+                assert!(parts.state == whole.state, "{place} in blocks of {block}");
+                assert_eq!(parts.counts, whole.counts, "{place} in blocks of {block}");
+            }
+            // The first, the last, one in the middle of a vector's width, some.
+            for row in [0, 1, 5, 77, 130, ALL - 1] {
+                let alone = run(row..row + 1, None);
+                let bits = alone.state[..] == whole.state[row * D..(row + 1) * D];
+                assert!(bits, "{place}: row {row}");
+                assert_eq!(alone.counts[0], whole.counts[row], "{place}: row {row}");
+            }
+            // A part of the batch, from a place that fills no vector.
+            let part = run(3..90, None);
+            assert!(part.state[..] == whole.state[3 * D..90 * D], "{place}");
+            if law.is_some() {
+                assert!(whole.rejected > 0, "{place}: some are rejected");
+                let differ = whole.counts.iter().any(|c| *c != whole.counts[0]);
+                assert!(differ, "{place}: samples need steps of their own");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sample_has_its_own_bits_in_rows_of_any_length_by_any_law() {
+    a_sample_is_its_own::<f64, 1>(1e-6);
+    a_sample_is_its_own::<f64, 2>(1e-6);
+    a_sample_is_its_own::<f64, 3>(1e-6);
+    a_sample_is_its_own::<f64, 5>(1e-6);
+    // Single precision has seven digits.
+    a_sample_is_its_own::<f32, 1>(1e-4);
+    a_sample_is_its_own::<f32, 2>(1e-4);
+    a_sample_is_its_own::<f32, 3>(1e-4);
+    a_sample_is_its_own::<f32, 5>(1e-4);
+}
+
+/// The judge notices a batch that is felt: with common steps the same sample has
+/// other bits in another batch.
+#[test]
+fn common_steps_are_felt() {
+    let mut plan = Adaptive::new(0.0, 2.0, 1e-6).expect("a plan");
+    plan.batch = Batch::Shared(Mean::Largest);
+    let whole = adaptive(&methods::TSITOURAS, starts(203), &plan);
+    let alone = adaptive(&methods::TSITOURAS, starts(1), &plan);
+    assert!(alone.state[..] != whole.state[..2]);
 }

@@ -12,6 +12,8 @@ mod gradients;
 mod multistep;
 mod order_conditions;
 mod promises;
+mod reversible;
+mod rounding;
 mod sde;
 mod trajectory;
 mod work_precision;

@@ -63,12 +63,13 @@ enum Command {
               value_parser = clap::value_parser!(u32).range(16..=100_000))]
         cases: u32,
         /// Put the wrong twin of this equation in its place, to see it fail;
-        /// or an error of 1e-9 into the rules of this operation.
+        /// or an error of 1e-9 into the rules of this operation, or one of a
+        /// thousandth into a weight of this method (euler to dop853).
         #[arg(long, value_name = "TAG")]
         plant: Option<String>,
         /// The Runge-Kutta methods in place of the equations: orders counted
         /// and seen, estimates, dense output, stability.
-        #[arg(long, conflicts_with_all = ["autograd", "only", "seed", "cases", "plant"])]
+        #[arg(long, conflicts_with_all = ["autograd", "only", "seed", "cases"])]
         solvers: bool,
     },
     Info(info::Info),
@@ -141,8 +142,9 @@ fn run(command: Option<Command>) -> Result<ExitCode, Error> {
         Some(Command::Verify {
             solvers: true,
             json,
+            plant,
             ..
-        }) => solvers_table::verify(json),
+        }) => solvers_table::verify(plant.as_deref(), json),
         Some(Command::Verify {
             only,
             json,
