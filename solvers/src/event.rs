@@ -222,6 +222,7 @@ mod tests {
     fn signs_are_told_apart_and_a_nan_is_no_crossing() {
         assert!(Crossing::Rising.happens(-1.0, 0.0) && !Crossing::Rising.happens(0.0, 1.0));
         assert!(Crossing::Falling.happens(1.0, -1.0) && !Crossing::Falling.happens(-1.0, 1.0));
+        assert!(Crossing::Falling.happens(1.0, 0.0) && !Crossing::Falling.happens(0.0, -1.0));
         assert!(Crossing::Either.happens(1.0, -1.0) && Crossing::Either.happens(-1.0, 1.0));
         assert!(!Crossing::Either.happens(-1.0, f64::NAN));
     }

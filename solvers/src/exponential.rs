@@ -309,4 +309,47 @@ mod tests {
             }
         }
     }
+
+    /// On a path that is gone either way, the middle of the logarithm is found.
+    #[test]
+    fn half_way_is_half_way_in_the_logarithm() {
+        let path = |t: f64| (t * t, 1.0 - t);
+        for (from, to) in [(0.2, 0.9), (0.9, 0.2), (0.5, 0.51)] {
+            let (from, to) = (Place::at(from, &path), Place::at(to, &path));
+            let middle = Place::between(&from, &to, &path);
+            let wanted = 0.5 * (from.lambda + to.lambda);
+            assert!((middle.lambda - wanted).abs() <= 1e-14, "{middle:?}");
+            let (a, b) = path(middle.t);
+            assert_eq!((middle.a, middle.b), (a, b));
+        }
+    }
+
+    #[test]
+    fn coefficients_that_are_none_are_refused() {
+        let accepted = |nodes: &[(f64, f64)]| {
+            let place = |&(a, b): &(f64, f64)| Place {
+                t: 0.5,
+                a,
+                b,
+                lambda: f64::ln(a / b),
+            };
+            check(&nodes.iter().map(place).collect::<Vec<_>>()).is_ok()
+        };
+        assert!(accepted(&[(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)]));
+        assert!(accepted(&[(0.9, 0.1), (0.5, 0.5), (0.0, 1.0)]));
+        for wrong in [
+            [(-0.1, 1.0), (0.5, 0.5), (1.0, 0.0)],
+            [(0.0, 1.0), (0.5, -0.5), (1.0, 0.1)],
+            [(0.0, 1.0), (0.5, 0.5), (f64::INFINITY, 0.1)],
+            [(0.0, f64::INFINITY), (0.5, 0.5), (1.0, 0.1)],
+            [(0.0, 0.0), (0.5, 0.5), (1.0, 0.1)],
+            [(0.0, 1.0), (0.5, 0.0), (1.0, 0.0)],
+            [(1.0, 0.0), (0.5, 0.5), (0.1, 0.9)],
+            [(0.1, 1.0), (0.5, 0.5), (0.5, 0.5)],
+            [(0.1, 1.0), (0.5, 0.5), (0.4, 0.5)],
+            [(0.9, 0.1), (0.5, 0.5), (0.6, 0.5)],
+        ] {
+            assert!(!accepted(&wrong), "{wrong:?}");
+        }
+    }
 }

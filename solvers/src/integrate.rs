@@ -106,7 +106,8 @@ impl<'a, P: Space, F: Field<P::State>> Run<'a, P, F> {
         }
         self.compact();
         let most = match self.steps {
-            Steps::Grid(nodes) => nodes.len() - 1,
+            // The last of its intervals ends it.
+            Steps::Grid(_) => usize::MAX,
             Steps::Chosen { plan, .. } => plan.max_steps,
         };
         for _ in 0..most {

@@ -293,4 +293,16 @@ mod tests {
         long[12] = Fraction::new(1, 7);
         assert_eq!(Polynomial(long).to_string(), "z¹²/7");
     }
+
+    /// Against `1 + z + z²/2 + z³/6` multiplied out.
+    #[test]
+    fn the_modulus_is_that_of_the_polynomial() {
+        let coefficients = [1.0, 1.0, 0.5, 1.0 / 6.0];
+        for (x, y) in [(-0.3, 0.7), (0.4, -1.2), (-2.0, 0.5), (0.0, 1.5)] {
+            let re = 1.0 + x + (x * x - y * y) / 2.0 + (x * x * x - 3.0 * x * y * y) / 6.0;
+            let im = y + x * y + (3.0 * x * x * y - y * y * y) / 6.0;
+            let (found, exact) = (amplification(&coefficients, (x, y)), f64::hypot(re, im));
+            assert!((found - exact).abs() <= 1e-15, "{x} {y}: {found} {exact}");
+        }
+    }
 }

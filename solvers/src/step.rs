@@ -466,4 +466,33 @@ mod tests {
             }
         }
     }
+
+    /// Times from anywhere, with steps to the spacing of numbers: a node is
+    /// between the ends of its step however it is rounded.
+    #[test]
+    fn a_node_lies_within_its_step_in_bits() {
+        let mut before = 0;
+        for i in 0..3000 {
+            let x = |k: f64| (f64::from(i) * k).sin();
+            let (t, h) = (3.0 * x(0.7), x(1.3) * 10f64.powi(-(i % 17)));
+            let next = t + h;
+            for c in [f64::EPSILON, 0.3, 1.0 - f64::EPSILON / 2.0, 1.0] {
+                let found = node_within(t, h, next, c);
+                let (low, high) = (t.min(next), t.max(next));
+                assert!((low..=high).contains(&found), "{t} {h} {c}: {found}");
+                assert!(c < 1.0 || found == next);
+                let inside = t + c * h;
+                before += usize::from(found == t && h != 0.0);
+                if (low..=high).contains(&inside) && c < 1.0 {
+                    assert_eq!(found.to_bits(), inside.to_bits());
+                }
+            }
+        }
+        assert!(before > 0, "{before}");
+        // A node past either end, by more than any rounding, is moved back.
+        assert_eq!(node_within(0.0, 1.0, 0.5, 0.75), 0.5);
+        assert_eq!(node_within(0.0, -1.0, -0.5, 0.75), -0.5);
+        assert_eq!(node_within(1.0, 0.5, 1.5, -1e-3), 1.0);
+        assert_eq!(node_within(1.0, -0.5, 0.5, -1e-3), 1.0);
+    }
 }

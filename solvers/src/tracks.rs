@@ -266,3 +266,75 @@ impl Vectorized for Advance<'_> {
         stuck
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step ends before `t1`, or at it and is then the whole rest.
+    #[test]
+    fn a_step_never_leaves_a_rest_that_is_none() {
+        for i in 0..2000 {
+            let x = |k: f64| (f64::from(i) * k).sin();
+            let (t, t1) = (2.0 * x(0.7), 2.0 * x(1.9));
+            let left = t1 - t;
+            for wish in [
+                0.3 * left,
+                left,
+                left.next_down(),
+                left.next_up(),
+                2.0 * left,
+                left * (1.0 - 1e-12),
+            ] {
+                let (h, next) = aimed(t, wish, t1);
+                if next == t1 {
+                    assert_eq!(h, left, "{t} {t1} {wish}");
+                } else {
+                    assert_eq!((h, next), (wish, t + wish));
+                    assert!((t1 - next) * left > 0.0, "{t} {t1} {wish}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_moves_and_what_has_arrived_rests() {
+        // Under way and accepted, rejected, arrived before, arrived now at an
+        // event, and accepted at the end.
+        let mut tracks = Tracks::new(0.0, 5);
+        tracks.h = vec![0.25, 0.25, 0.0, 0.1, 0.5];
+        tracks.next = vec![0.25, 0.25, 1.0, 0.1, 1.0];
+        tracks.t = vec![0.0, 0.0, 1.0, 0.0, 0.5];
+        tracks.accept = vec![true, false, false, true, true];
+        tracks.arrived = vec![false, false, true, true, false];
+        tracks.factor = vec![2.0, 0.5, 0.2, 3.0, 3.0];
+        assert!(!tracks.advance(7, 1.0));
+        assert_eq!(tracks.t, [0.25, 0.0, 1.0, 0.1, 1.0]);
+        assert_eq!(tracks.h, [0.5, 0.125, 0.0, 0.0, 0.0]);
+        assert_eq!(tracks.next[..2], [0.75, 0.125]);
+        assert_eq!(tracks.arrived, [false, false, true, true, true]);
+        assert_eq!(tracks.accepted, [1, 0, 0, 1, 1]);
+        assert_eq!(tracks.rejected, [0, 1, 0, 0, 0]);
+        assert_eq!(tracks.evaluations, [7, 7, 0, 7, 7]);
+    }
+
+    /// After an acceptance a step is made at least to the next number; after a
+    /// rejection one that would not move is the end.
+    #[test]
+    fn a_step_is_too_small_only_after_a_rejection() {
+        for (t1, after) in [(2.0, 1f64.next_up()), (0.0, 1f64.next_down())] {
+            let mut tracks = Tracks::new(1.0, 2);
+            let h = 1e-18 * (t1 - 1.0);
+            tracks.h = vec![h; 2];
+            tracks.next = vec![1.0; 2];
+            tracks.accept = vec![true, true];
+            assert!(!tracks.advance(1, t1));
+            assert_eq!(tracks.next, [after; 2]);
+            assert_eq!(tracks.h, [after - 1.0; 2]);
+            tracks.accept = vec![true, false];
+            tracks.factor = vec![1.0, 1e-3];
+            assert!(tracks.advance(1, t1));
+            assert_eq!([0, 1].map(|i| tracks.is_stuck(i)), [false, true]);
+        }
+    }
+}

@@ -224,3 +224,31 @@ impl<S: Clone> Keeper<S> for Trajectory<S> {
         self.pieces.push(piece);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_step_is_its_whole_unless_an_event_cut_it() {
+        // Ends that t + h meets in bits, and that it misses by a rounding.
+        for (t, h, next) in [
+            (0.0, 1.0, 1.0),
+            (0.1, 0.2, 0.3),
+            (-0.2, 0.3, 0.1),
+            (7.1, -6.0, 1.1),
+        ] {
+            assert_eq!(share_of_step((t, h, next), next), 1.0, "{t} {h}");
+            let half = share_of_step((t, h, next), t + 0.5 * h);
+            assert!((half - 0.5).abs() <= 1e-15, "{t} {h}: {half}");
+            assert_eq!(share_of_step((t, h, next), t), 0.0);
+        }
+        // Cut at three tenths: the end is three tenths of what was computed.
+        for (t, h, next) in [(0.0, 1.0, 0.3), (5.0, -1.0, 4.7)] {
+            let found = share_of_step((t, h, next), next);
+            assert!((found - 0.3).abs() <= 1e-15, "{t} {h}: {found}");
+        }
+        // Rounded past the end, it is not beyond.
+        assert_eq!(share_of_step((0.0, 0.1, 0.1), 0.1f64.next_up()), 1.0);
+    }
+}

@@ -52,7 +52,7 @@ fn middle(steps: usize, places: usize) -> usize {
     // The cost is convex in m, so its least place is found by halving.
     let (mut low, mut high) = (1, steps - 1);
     while low < high {
-        let m = low + (high - low) / 2;
+        let m = low.midpoint(high);
         if cost(m) <= cost(m + 1) {
             high = m;
         } else {

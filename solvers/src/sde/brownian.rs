@@ -241,4 +241,48 @@ mod tests {
             }
         }
     }
+
+    /// On an interval four times as long, from anywhere, a motion is twice as
+    /// large: in bits, since all is scaled by powers of 2. And what is written
+    /// over a batch are its rows' values.
+    #[test]
+    fn a_motion_scales_with_the_root_of_its_interval() {
+        let long = Brownian {
+            t0: -3.0,
+            t1: 1.0,
+            ..MOTION
+        };
+        let mut out = vec![0.0; 8];
+        for i in 0..=64 {
+            let u = f64::from(i) / 64.0;
+            let (short_at, long_at) = (0.25 + u, -3.0 + 4.0 * u);
+            for (sample, coordinate) in [(0, 0), (0, 1), (1, 0), (3, 1)] {
+                let one = MOTION.at(short_at, sample, coordinate);
+                assert_eq!(2.0 * one, long.at(long_at, sample, coordinate), "{u}");
+                MOTION.between(0.25, short_at, &mut out);
+                assert_eq!(out[2 * sample + coordinate], one);
+            }
+        }
+        assert_eq!(
+            MOTION.at(1.25, 1, 0),
+            to_multiple(normal_of_the_end(1, 0), 1.0)
+        );
+        assert_eq!(MOTION.at(9.0, 1, 0), MOTION.at(1.25, 1, 0));
+        assert_eq!(MOTION.at(-9.0, 1, 0), 0.0);
+    }
+
+    fn normal_of_the_end(sample: u32, coordinate: u32) -> f64 {
+        normal(MOTION.seed, 0, sample, coordinate)
+    }
+
+    /// All 64 bits of a seed and of a node's number choose the path.
+    #[test]
+    fn high_bits_of_seeds_and_nodes_count() {
+        let one = normal(1, 5, 0, 0);
+        assert_ne!(one, normal(1 << 32 | 1, 5, 0, 0));
+        assert_ne!(one, normal(1, 1 << 32 | 5, 0, 0));
+        assert_ne!(one, normal(1 << 33 | 1, 5, 0, 0));
+        assert_ne!(normal(1, 1 << 32, 0, 0), normal(1, 1 << 33, 0, 0));
+        assert_ne!(normal(1 << 32, 1, 0, 0), normal(1 << 33, 1, 0, 0));
+    }
 }

@@ -4,6 +4,7 @@
 mod adaptive_law;
 mod batches;
 mod convergence;
+mod costs;
 mod dense_output;
 mod events;
 mod exponential;
