@@ -3,8 +3,10 @@
 
 use rayon::prelude::*;
 use solvers::{
-    Adaptive, Batch, Controller, End, Mean, Method, Number, Outcome, Rows, Solve, TimeGrid, methods,
+    Adaptive, Batch, Controller, Crossing, Dense, End, Estimate, Event, Fraction, Mean, Method,
+    Number, Outcome, Rows, Solve, Tableau, Then, TimeGrid, Trajectory, methods,
 };
+use std::ops::ControlFlow;
 
 type Points = Vec<f64>;
 
@@ -234,7 +236,7 @@ fn a_first_step_can_be_given() {
         if t[0] != 1.0 {
             first.get_or_insert(t[0]);
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     };
     let mut field = pendulum;
     let solve = Solve::new(&PAIRS, &mut field).observed(&mut observer);
@@ -515,4 +517,199 @@ fn common_steps_are_felt() {
     let whole = adaptive(&methods::TSITOURAS, starts(203), &plan);
     let alone = adaptive(&methods::TSITOURAS, starts(1), &plan);
     assert!(alone.state[..] != whole.state[..2]);
+}
+
+/// A pair whose last stage is not the first of the next step: Heun's with
+/// Euler's method.
+fn heun_with_euler() -> Method {
+    let [o, half, one] = [Fraction::ZERO, Fraction::new(1, 2), Fraction::ONE];
+    let tableau: Tableau<Fraction, 2> = Tableau {
+        name: "Heun-Euler",
+        source: "Heun, Z. Math. Phys. 45 (1900) 23-38",
+        order: 2,
+        c: [o, one],
+        a: [[o, o], [one, o]],
+        b: [half, half],
+        estimate: Estimate::Embedded([half, Fraction::new(-1, 2)]),
+        dense: Dense::continuous(2, &[]),
+    };
+    tableau.checked().into()
+}
+
+/// Without a stage to use again, each step asks for its first slope, but after
+/// a rejection: alone, in a batch, and in blocks with common steps.
+#[test]
+fn a_pair_without_a_stage_to_use_again_makes_the_same_steps_everywhere() {
+    let method = heun_with_euler();
+    assert!(!method.first_same_as_last);
+    let mut plan = Adaptive::new(0.0, 3.0, 1e-4).expect("a plan");
+    plan.first_step = Some(2.0);
+    let whole = adaptive(&method, starts(100), &plan);
+    assert!(whole.rejected > 100);
+    for i in [0, 41, 99] {
+        let alone = adaptive(&method, starts(100)[2 * i..2 * i + 2].to_vec(), &plan);
+        assert_eq!(alone.state[..], whole.state[2 * i..2 * i + 2]);
+        let (counts, steps) = (alone.counts[0], alone.counts[0].accepted);
+        assert_eq!(counts, whole.counts[i]);
+        // Two slopes for an accepted step, one of which a rejected one finds
+        // there; and the first of all.
+        assert_eq!(counts.evaluations, 2 * steps + counts.rejected);
+    }
+    plan.batch = Batch::Shared(Mean::Largest);
+    let whole = in_step(pendulum, &method, &plan, 100);
+    let parts = in_step(pendulum, &method, &plan, 8);
+    assert!(whole.rejected > 0);
+    assert_eq!(whole.state, parts.state);
+    assert_eq!(
+        (whole.counts, whole.evaluations),
+        (parts.counts, parts.evaluations)
+    );
+}
+
+/// The root mean square of a batch weighs its blocks by their rows: a last one
+/// of a single row must not count as much as the others. And the first step is
+/// found from how the slope changes, where that is more than the slope.
+#[test]
+fn blocks_of_unlike_lengths_make_the_common_steps_of_the_whole() {
+    let wild = |t: &[f64], y: &Points, dy: &mut Points| {
+        pendulum(t, y, dy);
+        // The last of 25 rows, in a block of its own, turns fast.
+        if let Some(fast) = dy
+            .chunks_exact_mut(2)
+            .zip(y.chunks_exact(2))
+            .find(|(_, y)| y[0] > 50.0)
+        {
+            (fast.0[0], fast.0[1]) = (30.0 * (fast.1[1]), 30.0 * (100.0 - fast.1[0]));
+        }
+    };
+    let mut start = starts(25);
+    (start[48], start[49]) = (100.0, 1.0);
+    let mut plan = Adaptive::new(0.0, 1.0, 1e-6).expect("a plan");
+    plan.batch = Batch::Shared(Mean::RootMeanSquare);
+    for method in methods::ALL.iter().filter(|m| m.estimator.is_some()) {
+        let [whole, parts] = [25, 8].map(|block| {
+            let mut field = wild;
+            let solve = Solve::new(&PAIRS, &mut field).in_blocks(block);
+            solve.adaptive(method, start.clone(), &plan).expect("valid")
+        });
+        assert_eq!(whole.counts, parts.counts, "{}", method.name);
+        for (a, b) in whole.state.iter().zip(&parts.state) {
+            assert!((a - b).abs() <= 1e-11, "{}: {a} {b}", method.name);
+        }
+    }
+    // A slope of 0 that changes fast: only the change tells of it.
+    let sudden = |t: &[f64], _: &Points, dy: &mut Points| {
+        for (dy, t) in dy.chunks_exact_mut(2).zip(t) {
+            (dy[0], dy[1]) = (1e3 * t, -1e3 * t);
+        }
+    };
+    for mean in [Mean::RootMeanSquare, Mean::Largest] {
+        plan.batch = Batch::Shared(mean);
+        let first_step = |block: usize| {
+            let mut seen = Vec::new();
+            let mut field = |t: &[f64], y: &Points, dy: &mut Points| {
+                seen.push(t[0]);
+                sudden(t, y, dy);
+            };
+            let solve = Solve::new(&PAIRS, &mut field).in_blocks(block);
+            solve
+                .adaptive(&methods::BOGACKI_SHAMPINE, starts(25), &plan)
+                .expect("valid");
+            seen.sort_by(f64::total_cmp);
+            seen.dedup();
+            seen
+        };
+        assert_eq!(first_step(25), first_step(8), "{mean:?}");
+    }
+}
+
+/// A batch with common steps that is watched, or asked for values or events, is
+/// answered as without blocks.
+#[test]
+fn a_batch_that_is_watched_is_not_divided() {
+    let mut plan = Adaptive::new(0.0, 3.0, 1e-6).expect("a plan");
+    plan.batch = Batch::Shared(Mean::Largest);
+    let method = &methods::DORMAND_PRINCE;
+    let mut field = pendulum;
+    let mut shown = Vec::new();
+    let mut observer = |t: &[f64], _: &Points| {
+        shown.push(t.len());
+        ControlFlow::Continue(())
+    };
+    let solve = Solve::new(&PAIRS, &mut field).observed(&mut observer);
+    let end = solve
+        .in_blocks(8)
+        .adaptive(method, starts(20), &plan)
+        .expect("valid");
+    assert_eq!(
+        shown,
+        vec![20; 1 + end.counts[0].accepted + end.counts[0].rejected]
+    );
+    let mut first = |_: &[f64], y: &Points, g: &mut [f64]| {
+        g.iter_mut()
+            .zip(y.chunks_exact(2))
+            .for_each(|(g, y)| *g = y[0]);
+    };
+    let [whole, parts] = [20, 8].map(|block| {
+        let event = Event::new(&mut first, Crossing::Either, Then::GoOn);
+        let solve = Solve::new(&PAIRS, &mut field).event(event).in_blocks(block);
+        solve.adaptive(method, starts(20), &plan).expect("valid")
+    });
+    assert!(whole.events.iter().flatten().count() > 5);
+    assert_eq!((whole.events, whole.state), (parts.events, parts.state));
+    let mut kept = Trajectory::new();
+    let solve = Solve::new(&PAIRS, &mut field)
+        .kept_in(&mut kept)
+        .in_blocks(8);
+    let end = solve.adaptive(method, starts(20), &plan).expect("valid");
+    assert_eq!(kept.steps(3), end.counts[3].accepted);
+}
+
+/// With a quarter of the batch at its end the rest goes on alone.
+#[test]
+fn a_quarter_that_has_arrived_is_put_aside_at_once() {
+    let line = Rows::<f64>::new(1);
+    let mut sizes = Vec::new();
+    let mut decay = |t: &[f64], y: &Points, dy: &mut Points| {
+        sizes.push(t.len());
+        // The larger the number, the faster.
+        dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = -y * y * y);
+    };
+    let plan = Adaptive::new(0.0, 1.0, 1e-8).expect("a plan");
+    let end = Solve::new(&line, &mut decay)
+        .adaptive(&methods::DORMAND_PRINCE, vec![4.0, 0.1, 1.0, 2.0], &plan)
+        .expect("valid");
+    assert_eq!(end.outcome, Outcome::Done);
+    sizes.dedup();
+    assert_eq!(sizes, [4, 3, 2, 1]);
+}
+
+/// Of a batch with common steps, those that an event has stopped have no say in
+/// the error any more.
+#[test]
+fn a_sample_at_rest_has_no_say_in_the_common_step() {
+    let line = Rows::<f64>::new(1);
+    // The first explodes at 1, but rests from 2 on, at 0.5.
+    let mut square = |_: &[f64], y: &Points, dy: &mut Points| {
+        dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = y * y);
+    };
+    let mut at_two = |_: &[f64], y: &Points, g: &mut [f64]| {
+        g.iter_mut().zip(y).for_each(|(g, y)| *g = y - 2.0);
+    };
+    for mean in [Mean::RootMeanSquare, Mean::Largest] {
+        let mut plan = Adaptive::new(0.0, 2.0, 1e-8).expect("a plan");
+        plan.batch = Batch::Shared(mean);
+        let event = Event::new(&mut at_two, Crossing::Rising, Then::Stop);
+        let solve = Solve::new(&line, &mut square).event(event);
+        let start = vec![1.0, 0.1, 0.05, -0.3, 0.02, 0.01];
+        let end = solve.adaptive(&methods::DORMAND_PRINCE, start, &plan);
+        let end = end.expect("valid");
+        assert_eq!(end.outcome, Outcome::Done);
+        assert!((end.times[0] - 0.5).abs() <= 1e-7, "{:?}", end.times);
+        assert!(end.times[1..].iter().all(|&t| t == 2.0));
+        // After the event the smooth rest needs a handful of steps.
+        let later = end.counts[1].accepted - end.counts[0].accepted;
+        assert!(later < 12, "{mean:?}: {later}");
+        assert!((end.state[1] - 1.0 / (10.0 - 2.0)).abs() <= 1e-7);
+    }
 }

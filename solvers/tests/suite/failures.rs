@@ -1,6 +1,10 @@
 //! What becomes of a sample that fails, of the others, and who is named.
 
-use solvers::{Adaptive, Batch, End, Mean, Method, Outcome, Rows, Solve, methods};
+use solvers::adjoint::adaptive_adjoint;
+use solvers::{
+    Adaptive, Batch, Crossing, End, Event, Mean, Method, Outcome, Rows, Solve, Then, TimeGrid,
+    methods,
+};
 
 type Points = Vec<f64>;
 type Field = fn(&[f64], &Points, &mut Points);
@@ -199,5 +203,55 @@ fn a_coordinate_that_stays_0_meets_a_relative_tolerance() {
             "{}",
             method.name
         );
+    }
+}
+
+/// A sample that an event has stopped is stepped on with the others, to no
+/// effect: what becomes of its numbers is nobody's failure.
+#[test]
+fn a_sample_at_rest_fails_nobody() {
+    // The second sample meets 2 at 0.5 and rests.
+    let mut above = |_: &[f64], y: &Points, g: &mut [f64]| {
+        g.iter_mut().zip(y).for_each(|(g, y)| *g = y - 2.0);
+    };
+    let grid = TimeGrid::uniform(0.0, 1.5, 300).expect("a grid");
+    for (fails_late, culprit) in [(false, None), (true, Some(3))] {
+        let mut field = |t: &[f64], y: &Points, dy: &mut Points| {
+            let now = t.iter().copied().fold(0.0, f64::max);
+            for ((dy, y), t) in dy.iter_mut().zip(y).zip(t) {
+                let broken = *t < now - 0.1 || (fails_late && *y < 0.0 && *t > 1.2);
+                *dy = if broken { f64::NAN } else { y * y };
+            }
+        };
+        let event = Event::new(&mut above, Crossing::Rising, Then::Stop);
+        let solve = Solve::new(&LINE, &mut field).event(event);
+        let start = vec![0.1, 1.0, 0.3, -0.4, 0.2];
+        let end = solve.fixed(&methods::RK4, start, &grid);
+        let end = end.expect("a valid problem");
+        assert_eq!(end.outcome.sample(), culprit, "{:?}", end.outcome);
+        assert_eq!(end.outcome == Outcome::Done, !fails_late);
+        assert!((end.times[1] - 0.5).abs() <= 1e-4, "{:?}", end.times);
+        assert!(end.times[0] >= 1.19, "{:?}", end.times);
+    }
+}
+
+/// A cotangent that is not a number ends the way back of its sample alone.
+#[test]
+fn a_broken_cotangent_is_a_failure_of_its_sample() {
+    let mut field = |_: &[f64], y: &Points, dy: &mut Points| {
+        dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = -y);
+    };
+    let mut pull = |_: &[f64], _: &Points, l: &Points, _: f64, out: &mut Points| {
+        out.iter_mut().zip(l).for_each(|(out, l)| *out = -l);
+    };
+    let plan = Adaptive::new(0.0, 1.0, 1e-6).expect("a plan");
+    let end = (&vec![0.5, 0.25, 0.1], &vec![1.0, f64::NAN, 1.0]);
+    let problem = (&mut field, &mut pull);
+    let method = &methods::DORMAND_PRINCE;
+    let found = adaptive_adjoint(&LINE, problem, method, end, &plan).expect("a valid plan");
+    assert_eq!(found.outcome, Outcome::NonFinite { t: 1.0, sample: 1 });
+    for sample in [0, 2] {
+        let error = (found.start_bar[sample] - (-1f64).exp()).abs();
+        assert!(error <= 1e-5, "{sample}: {error}");
     }
 }
