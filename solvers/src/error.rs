@@ -43,7 +43,7 @@ impl fmt::Display for Error {
             ),
             Error::NoEstimator { method } => write!(
                 f,
-                "{method} has no embedded error estimate; expected a pair such as dormand_prince"
+                "{method} has no embedded error estimate; expected a pair such as Dormand-Prince"
             ),
         }
     }

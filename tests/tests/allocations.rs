@@ -319,7 +319,7 @@ fn attempts(name: &str, most: usize, (block, law, batch): How, wasteful: bool) -
     }
     let end = solve.adaptive(method, start, &plan).expect("valid");
     let made = counting::counts().allocations - before;
-    assert_eq!(end.outcome, Outcome::MaxSteps);
+    assert!(matches!(end.outcome, Outcome::MaxSteps { sample: 0, .. }));
     assert!(end.rejected > 0 && end.accepted > 0, "{name}");
     [made, space.mixed.get()]
 }

@@ -31,7 +31,8 @@ pub struct ContinuousAdjoint<S> {
 }
 
 /// The cotangent of the start, from the end of a solve and its cotangent; the
-/// grid is that of the way there and is gone through backwards.
+/// grid is that of the way there and is gone through backwards. Nothing is
+/// decided on the way, so what is not finite in the field comes out as it is.
 pub fn continuous_adjoint<P: Space>(
     space: &P,
     (field, pull): (&mut impl Field<P::State>, &mut impl Pull<P::State>),

@@ -90,8 +90,7 @@ fn solvers_of_grids_count_what_they_ask() {
         dimension: 2,
     };
     let mut noise = |_: f64, _: &Points, dw: &Points, out: &mut Points| out.clone_from(dw);
-    let mut none = |_: &Points, out: &mut Points| out.fill(0.0);
-    let mut correction = |_: f64, y: &Points, _: &Points, _: f64, out: &mut Points| none(y, out);
+    let mut correction = |_: f64, _: &Points, _: &Points, _: f64, out: &mut Points| out.fill(0.0);
     for scheme in [
         Scheme::EulerMaruyama,
         Scheme::Heun,
