@@ -16,7 +16,8 @@
 //! and renamed to it, so nobody sees half of one; it is believed only if it is
 //! a plain file with the whole key, the lengths it says and the checksum of
 //! all of it. That guards against accidents, not against somebody who may
-//! write to the folder: it is made for its owner alone.
+//! write to the folder: it is made for its owner alone. Of more than a thousand
+//! entries, which other versions and machines leave behind, the oldest go.
 //!
 //! An entry: `MAGIC`, then key, report and cubin, each behind its length, then
 //! the checksum of all before; lengths and checksum are 8 bytes, lowest first.
@@ -33,6 +34,9 @@ const MAGIC: &[u8] = b"flowgrad cubin 1\n";
 
 /// More than any entry has; nothing longer is read.
 const LONGEST: u64 = 64 << 20;
+
+/// As many entries as stay; a program has some hundred.
+const MOST: usize = 1024;
 
 /// A folder of entries, or none.
 #[derive(Clone, Debug)]
@@ -68,6 +72,9 @@ impl CubinCache {
         {
             // Best effort, as the head of this file says.
             let _ = write_whole(&path, |file| file.write_all(&encode(key, compiled)));
+            if let Some(folder) = &self.folder {
+                let _ = forget_oldest(folder, MOST);
+            }
         }
     }
 
@@ -143,6 +150,24 @@ fn write_whole(path: &Path, write: impl FnOnce(&mut fs::File) -> io::Result<()>)
     // Else a crash of the machine may leave the name without the contents.
     part.as_file().sync_all()?;
     part.persist(path)?;
+    Ok(())
+}
+
+/// Removes all entries but the latest, as many as `most`.
+fn forget_oldest(folder: &Path, most: usize) -> io::Result<()> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        // What somebody else put there is theirs.
+        if path.extension().is_some_and(|ending| ending == "cubin") {
+            entries.push((fs::symlink_metadata(&path)?.modified()?, path));
+        }
+    }
+    entries.sort_unstable();
+    let oldest = entries.len().saturating_sub(most);
+    for (_, path) in &entries[..oldest] {
+        fs::remove_file(path)?;
+    }
     Ok(())
 }
 
@@ -315,6 +340,37 @@ mod tests {
         let none = CubinCache { folder: None };
         none.put("key", &compiled());
         assert!(none.get("key").is_none());
+    }
+
+    #[test]
+    fn the_oldest_entries_go_and_nothing_else() {
+        let room = tempfile::tempdir().expect("there is room");
+        let cache = cache(room.path());
+        let begin = std::time::SystemTime::now();
+        for (age, key) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            cache.put(key, &compiled());
+            let path = cache.path(key).expect("a folder");
+            let file = fs::File::options().append(true).open(path);
+            let before = begin - std::time::Duration::from_secs(age as u64);
+            file.and_then(|file| file.set_modified(before))
+                .expect("set");
+        }
+        let foreign = room.path().join("notes.txt");
+        fs::write(&foreign, b"mine").expect("written");
+        forget_oldest(room.path(), 4).expect("nothing to do");
+        assert_eq!(names(room.path()).len(), 5);
+        forget_oldest(room.path(), 2).expect("removed");
+        let kept = ["a", "b", "c", "d"].map(|key| cache.get(key).is_some());
+        assert_eq!(kept, [true, true, false, false]);
+        assert!(foreign.exists());
+        // With no room for one more, the next one is there and the oldest is not.
+        for key in 0..MOST {
+            fs::write(cache.path(&key.to_string()).expect("a folder"), b"x").expect("written");
+        }
+        cache.put("e", &compiled());
+        assert!(same(cache.get("e"), &compiled()));
+        assert!(cache.get("b").is_none());
+        assert_eq!(names(room.path()).len(), MOST + 1);
     }
 
     /// The emulator's stand-in for code would mean nothing next time.
