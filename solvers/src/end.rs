@@ -164,3 +164,36 @@ impl<S: Clone> End<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the order in which samples fail, and that they are noted in.
+    #[test]
+    fn the_first_of_the_samples_that_failed_is_named() {
+        let late = Outcome::StepUnderflow { t: 2.0, sample: 3 };
+        let early = Outcome::NonFinite { t: 1.0, sample: 5 };
+        let limit = Outcome::MaxSteps { t: 0.5, sample: 4 };
+        for order in [
+            [early, late, limit],
+            [late, limit, early],
+            [limit, early, late],
+        ] {
+            let mut end = End::at_start(&(), 0.0, 6);
+            for outcome in order {
+                end.note(outcome);
+                end.note(Outcome::Done);
+            }
+            assert_eq!(end.outcome, late);
+        }
+        let mut end = End::at_start(&(), 0.0, 6);
+        end.note(Outcome::Done);
+        end.note(Outcome::Stopped);
+        assert_eq!(end.outcome, Outcome::Stopped);
+        end.note(early);
+        assert_eq!(end.outcome, early);
+        assert_eq!(early.behind(10).sample(), Some(15));
+        assert_eq!(Outcome::Done.behind(10), Outcome::Done);
+    }
+}

@@ -495,4 +495,18 @@ mod tests {
         assert_eq!(node_within(1.0, 0.5, 1.5, -1e-3), 1.0);
         assert_eq!(node_within(1.0, -0.5, 0.5, -1e-3), 1.0);
     }
+
+    /// More stages than are kept on the stack, with gaps between them.
+    #[test]
+    fn stages_are_paired_with_their_coefficients_however_many() {
+        let k: Vec<f64> = (0..40).map(f64::from).collect();
+        for count in 0..=20 {
+            let row = Terms((0..count).map(|i| (2 * i, 0.5 + i as f64)).collect());
+            let expected: Vec<(f64, f64)> = row.0.iter().map(|&(stage, c)| (c, k[stage])).collect();
+            let found = weighted(&row, &k, |terms| {
+                terms.iter().map(|(c, k)| (*c, **k)).collect::<Vec<_>>()
+            });
+            assert_eq!(found, expected, "{count}");
+        }
+    }
 }

@@ -274,4 +274,21 @@ mod tests {
             }
         }
     }
+
+    /// More of them than are kept on the stack too.
+    #[test]
+    fn terms_are_parted_however_many() {
+        let pairs: Vec<(f64, f64)> = (0..20).map(|i| (f64::from(i), -f64::from(i))).collect();
+        for count in 0..=20 {
+            let terms: Vec<(f64, &(f64, f64))> =
+                (0..count).map(|i| (0.5 + i as f64, &pairs[i])).collect();
+            halves(&terms, |first, second| {
+                assert_eq!((first.len(), second.len()), (count, count));
+                for i in 0..count {
+                    assert_eq!(first[i], (0.5 + i as f64, &pairs[i].0));
+                    assert_eq!(second[i], (0.5 + i as f64, &pairs[i].1));
+                }
+            });
+        }
+    }
 }

@@ -319,7 +319,7 @@ fn in_step(
 /// everything; a root mean square is summed in another order.
 #[test]
 fn blocks_with_common_steps_make_the_steps_of_the_whole() {
-    for (t0, t1) in [(0.0, 3.0), (2.0, -1.0)] {
+    for (t0, t1) in [(0.0, 3.0), (2.0, -1.0), (3.0, 0.25)] {
         for first_step in [None, Some(2.5)] {
             for method in methods::ALL.iter().filter(|m| m.estimator.is_some()) {
                 for mean in [Mean::Largest, Mean::RootMeanSquare] {

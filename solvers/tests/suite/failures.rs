@@ -250,6 +250,8 @@ fn a_broken_cotangent_is_a_failure_of_its_sample() {
     let method = &methods::DORMAND_PRINCE;
     let found = adaptive_adjoint(&LINE, problem, method, end, &plan).expect("a valid plan");
     assert_eq!(found.outcome, Outcome::NonFinite { t: 1.0, sample: 1 });
+    // Seen before any step is tried.
+    assert_eq!((found.counts[1].accepted, found.counts[1].rejected), (0, 0));
     for sample in [0, 2] {
         let error = (found.start_bar[sample] - (-1f64).exp()).abs();
         assert!(error <= 1e-5, "{sample}: {error}");
