@@ -461,3 +461,26 @@ fn measure<P: Space>(
         _ => space.error_norm(out, between, h, terms, &plan.norm),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_is_the_first_that_is_no_number_or_else_the_largest() {
+        assert_eq!(worst(&[0.5, 3.0, 1.0, 3.0]), 1);
+        assert_eq!(worst(&[0.5, 3.0, f64::NAN, f64::INFINITY]), 2);
+        assert_eq!(worst(&[f64::INFINITY, f64::NAN]), 0);
+        assert_eq!(worst(&[]), 0);
+    }
+
+    /// Two estimates of 0, or too small for their squares, are no rejection.
+    #[test]
+    fn small_estimates_are_mixed_into_a_small_one() {
+        assert_eq!(mixed(0.0, 0.0), 0.0);
+        assert_eq!(mixed(1e-200, 1e-200), 0.0);
+        assert_eq!(mixed(3.0, 0.0), 3.0);
+        assert!((mixed(3.0, 40.0) - 9.0 / 5.0).abs() <= 1e-15);
+        assert!(mixed(f64::NAN, 1.0).is_nan() && mixed(1.0, f64::NAN).is_nan());
+    }
+}

@@ -707,6 +707,11 @@ fn a_sample_at_rest_has_no_say_in_the_common_step() {
         assert_eq!(end.outcome, Outcome::Done);
         assert!((end.times[0] - 0.5).abs() <= 1e-7, "{:?}", end.times);
         assert!(end.times[1..].iter().all(|&t| t == 2.0));
+        // Those under way still share each of their steps.
+        assert!(
+            end.counts[1..].iter().all(|c| *c == end.counts[1]),
+            "{mean:?}"
+        );
         // After the event the smooth rest needs a handful of steps.
         let later = end.counts[1].accepted - end.counts[0].accepted;
         assert!(later < 12, "{mean:?}: {later}");

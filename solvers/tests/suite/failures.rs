@@ -235,6 +235,27 @@ fn a_sample_at_rest_fails_nobody() {
     }
 }
 
+/// The attempt that failed is counted for every sample it was made for.
+#[test]
+fn a_failed_step_of_a_grid_is_counted() {
+    let mut field = |t: &[f64], y: &Points, dy: &mut Points| {
+        for ((dy, y), t) in dy.iter_mut().zip(y).zip(t) {
+            *dy = if *t > 0.51 { f64::NAN } else { -y };
+        }
+    };
+    let grid = TimeGrid::uniform(0.0, 1.0, 10).expect("a grid");
+    for method in *methods::ALL {
+        let solve = Solve::new(&LINE, &mut field);
+        let end = solve.fixed(method, vec![1.0, 2.0], &grid);
+        let end = end.expect("a valid problem");
+        assert_eq!(end.outcome.sample(), Some(0), "{}", method.name);
+        for counts in end.counts {
+            assert_eq!(counts.evaluations, end.evaluations, "{}", method.name);
+            assert!(counts.accepted >= 5 && counts.rejected == 0);
+        }
+    }
+}
+
 /// A cotangent that is not a number ends the way back of its sample alone.
 #[test]
 fn a_broken_cotangent_is_a_failure_of_its_sample() {
