@@ -221,6 +221,24 @@ mod tests {
         }
     }
 
+    /// With all errors alike the filters leave `e^(−Σβ/k)`; with an error that
+    /// fell they ask for less than I does, since it will fall no further.
+    #[test]
+    fn the_laws_are_those_that_were_published() {
+        assert_eq!(Controller::I.beta, [1.0, 0.0, 0.0]);
+        assert_eq!(Controller::PI.beta, [0.7, -0.4, 0.0]);
+        assert_eq!(Controller::PID.beta, [0.58, -0.21, 0.1]);
+        for law in [Controller::I, Controller::PI, Controller::PID] {
+            assert_eq!((law.safety, law.least, law.most), (0.9, 0.2, 10.0));
+            let steady = after(&[0.5, 0.5]);
+            let sum: f64 = law.beta.iter().sum();
+            let expected = 0.9 * 0.5f64.powf(-sum / 5.0);
+            assert!((one(law, 0.5, &steady) - expected).abs() <= 1e-15);
+            let fell = one(law, 0.25, &after(&[0.5, 0.5]));
+            assert!(fell <= one(Controller::I, 0.25, &steady), "{law:?}");
+        }
+    }
+
     #[test]
     fn a_sample_has_the_same_factor_among_others_and_remembers_the_same() {
         let wild = [0.0, 1e-300, 0.3, 1.0, 1.5, f64::INFINITY, f64::NAN, 7.0];

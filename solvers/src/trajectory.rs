@@ -243,6 +243,11 @@ mod tests {
             assert!((half - 0.5).abs() <= 1e-15, "{t} {h}: {half}");
             assert_eq!(share_of_step((t, h, next), t), 0.0);
         }
+        // Far from 0 a rounding is larger.
+        for (t, h, next) in [(1000.1, 0.2, 1000.3), (1000.1, 0.7, 1000.8)] {
+            assert!((next - t) / h < 1.0 && t + h != next);
+            assert_eq!(share_of_step((t, h, next), next), 1.0, "{t} {h}");
+        }
         // Cut at three tenths: the end is three tenths of what was computed.
         for (t, h, next) in [(0.0, 1.0, 0.3), (5.0, -1.0, 4.7)] {
             let found = share_of_step((t, h, next), next);

@@ -271,6 +271,17 @@ mod tests {
         assert_eq!(MOTION.at(-9.0, 1, 0), 0.0);
     }
 
+    /// So little time that there is no unit for it.
+    #[test]
+    fn the_smallest_numbers_are_left_as_they_are() {
+        assert_eq!(to_multiple(3e-311, 1e-310), 3e-311);
+        assert_eq!(to_multiple(0.0, 0.0), 0.0);
+        assert_eq!(
+            to_multiple(3.0 + 1e-12, 1.0),
+            3.0 + (1e-12 * 2f64.powi(45)).round() * 2f64.powi(-45)
+        );
+    }
+
     fn normal_of_the_end(sample: u32, coordinate: u32) -> f64 {
         normal(MOTION.seed, 0, sample, coordinate)
     }
