@@ -127,15 +127,15 @@ impl Place {
     fn between(from: &Self, to: &Self, path: &impl Fn(f64) -> (f64, f64)) -> Self {
         let wanted = 0.5 * (from.lambda + to.lambda);
         let (mut low, mut high) = (from.t, to.t);
-        let mut middle = Place::at(0.5 * (low + high), path);
-        // As many bisections as a number has bits.
-        for _ in 0..53 {
+        let mut middle = *from;
+        // As many bisections as a number has bits, and one.
+        for _ in 0..54 {
+            middle = Place::at(low.midpoint(high), path);
             if (middle.lambda < wanted) == (from.lambda < wanted) {
                 low = middle.t;
             } else {
                 high = middle.t;
             }
-            middle = Place::at(0.5 * (low + high), path);
         }
         middle
     }

@@ -58,7 +58,7 @@ fn uneven_or_short_grids_are_refused() {
         end.expect_err("a bad grid").to_string()
     };
     assert!(refused(vec![0.0, 0.1, 0.2]).contains("number of intervals"));
-    let said = refused(vec![0.0, 0.25, 0.5, 1.0]);
+    let said = refused(vec![1.0, 1.25, 1.5, 2.0]);
     assert_eq!(
         said, "an interval of the grid is 0.25; expected all alike",
         "the first that is not a third of 1"
