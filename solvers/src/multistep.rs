@@ -148,3 +148,27 @@ impl AdamsBashforth {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each coefficient a little off, and two that are exchanged.
+    ///
+    /// Verifies (AB.2).
+    #[test]
+    fn wrong_coefficients_do_not_pass() {
+        let passes = |beta: &[(i128, i128)]| {
+            let beta: Vec<Fraction> = beta.iter().map(|&(p, q)| frac(p, q)).collect();
+            let beta: &'static [Fraction] = beta.leak();
+            std::panic::catch_unwind(|| AdamsBashforth::checked(beta)).is_ok()
+        };
+        assert!(passes(&[(3, 2), (-1, 2)]));
+        assert!(!passes(&[(301, 200), (-1, 2)]));
+        assert!(!passes(&[(3, 2), (-101, 200)]));
+        assert!(!passes(&[(-1, 2), (3, 2)]));
+        // Its sum is 1, and its first moment is wrong.
+        assert!(!passes(&[(2, 1), (-1, 1)]));
+        assert!(!passes(&[(1, 2)]));
+    }
+}
