@@ -290,7 +290,7 @@ pub(crate) fn interpolate<P: Space>(
 }
 
 /// Most stages of the methods at hand; more of them cost an allocation.
-const MOST_STAGES: usize = 16;
+pub(crate) const MOST_STAGES: usize = 16;
 
 /// Calls `f` with the stages paired with their coefficients, on the stack.
 #[inline]

@@ -56,7 +56,7 @@ use crate::fraction::{Fraction, frac};
 use crate::method::{Estimator, Method, Terms};
 use crate::order::{Coefficients, Ring};
 use crate::printed::Coefficient;
-use crate::trees::{first_of_order, tree};
+use crate::trees::{Tree, first_of_order, tree};
 
 /// The coefficients of an explicit method with `S` stages, those included that
 /// only dense output needs.
@@ -119,28 +119,31 @@ impl<const S: usize> Tableau<Fraction, S> {
     /// The square of the norm of an estimate of order one less than the method's.
     const fn norm_squared(&self, error: &[Fraction; S]) -> Fraction {
         let mut squares = Fraction::ZERO;
-        let weights = self.elementary_weights(self.order);
-        let mut place = first_of_order(self.order);
+        let mut weights = [[Fraction::ONE; S]; first_of_order(7)];
+        let mut place = 0;
         while place < first_of_order(self.order + 1) {
-            let inverse = frac(1, tree(place).symmetry as i128);
-            let coefficient = dot(error, &weights[place]).times(inverse);
-            squares = squares.plus(coefficient.times(coefficient)); // (RK.9)
+            let tree = tree(place);
+            weights[place] = self.elementary_weight(&weights, tree);
+            if tree.order == self.order {
+                let inverse = frac(1, tree.symmetry as i128);
+                let coefficient = dot(error, &weights[place]).times(inverse);
+                squares = squares.plus(coefficient.times(coefficient)); // (RK.9)
+            }
             place += 1;
         }
         squares
     }
 
-    /// `Φ` of all trees with at most `order` nodes, of which at most 5 are asked
-    /// for, by the place of the tree.
-    const fn elementary_weights(&self, order: usize) -> [[Fraction; S]; first_of_order(6)] {
-        let mut weights = [[Fraction::ONE; S]; first_of_order(6)];
-        let mut place = 1;
-        while place < first_of_order(order + 1) {
-            let tree = tree(place);
-            weights[place] = product(&weights[tree.stem], &self.apply(&weights[tree.graft]));
-            place += 1;
+    /// `Φ` of a tree, from those of the trees it is made of, each at its place.
+    const fn elementary_weight(
+        &self,
+        weights: &[[Fraction; S]; first_of_order(7)],
+        tree: Tree,
+    ) -> [Fraction; S] {
+        if tree.order == 1 {
+            return [Fraction::ONE; S];
         }
-        weights
+        product(&weights[tree.stem], &self.apply(&weights[tree.graft]))
     }
 
     /// The tableau itself, if it is what it claims to be.
@@ -217,10 +220,7 @@ impl<const S: usize> Tableau<Fraction, S> {
         let mut place = 0;
         while place < weights.len() {
             let tree = tree(place);
-            if tree.order > 1 {
-                let graft = self.apply(&weights[tree.graft]);
-                weights[place] = product(&weights[tree.stem], &graft);
-            }
+            weights[place] = self.elementary_weight(&weights, tree);
             let phi = &weights[place];
             let holds = match dense {
                 None => dot(b, phi).is(frac(1, tree.density as i128)), // (RK.3)

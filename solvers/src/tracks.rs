@@ -61,11 +61,6 @@ impl Tracks {
         self.t.len()
     }
 
-    /// Whether one entry stands for all of these rows.
-    pub(crate) fn together(&self, rows: usize) -> bool {
-        self.len() == 1 && rows != 1
-    }
-
     /// What an entry needed so far.
     pub(crate) fn counts(&self, i: usize) -> Counts {
         Counts {
@@ -98,7 +93,7 @@ impl Tracks {
 
     /// From one entry for all to one for each.
     pub(crate) fn part(&mut self, rows: usize) {
-        if self.together(rows) {
+        if self.len() == 1 && rows != 1 {
             self.pick(&vec![0; rows]);
         }
     }

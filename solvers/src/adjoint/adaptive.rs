@@ -23,6 +23,7 @@ use crate::method::Method;
 use crate::norm::Norm;
 use crate::solve::Solve;
 use crate::space::{Field, Space};
+use crate::step::MOST_STAGES;
 use crate::trajectory::{Keeper, Piece};
 use std::cell::RefCell;
 
@@ -184,20 +185,17 @@ fn halves<'a, S, R>(
     let Some((_, some)) = terms.first() else {
         return f(&[], &[]);
     };
-    if terms.len() > MOST {
+    if terms.len() > MOST_STAGES {
         let first: Vec<_> = terms.iter().map(|(c, pair)| (*c, &pair.0)).collect();
         let second: Vec<_> = terms.iter().map(|(c, pair)| (*c, &pair.1)).collect();
         return f(&first, &second);
     }
-    let (mut first, mut second) = ([(0.0, &some.0); MOST], [(0.0, &some.1); MOST]);
+    let (mut first, mut second) = ([(0.0, &some.0); MOST_STAGES], [(0.0, &some.1); MOST_STAGES]);
     for (i, (c, pair)) in terms.iter().enumerate() {
         (first[i], second[i]) = ((*c, &pair.0), (*c, &pair.1));
     }
     f(&first[..terms.len()], &second[..terms.len()])
 }
-
-/// Most stages of the methods at hand; more of them cost an allocation.
-const MOST: usize = 16;
 
 impl<P: Space> Space for Pairs<'_, P> {
     type State = Pair<P>;

@@ -3,8 +3,8 @@
 //! The pulls are written by hand here; the tests of the workspace take them
 //! from a tape.
 
+use crate::references::{number, references};
 use crate::reversible::rounding_of_the_way_back;
-use serde_json::Value;
 use solvers::{
     Adaptive, Batch, Companions, Mean, Method, Outcome, Rows, Solve, TimeGrid, adaptive_adjoint,
     continuous_adjoint, discrete_adjoint, forward_steps, methods, reversible_adjoint,
@@ -148,14 +148,6 @@ fn checkpoints_change_the_cost_and_nothing_else() {
         assert_eq!(found.0, all.0, "{places}");
         assert_eq!(evaluations, 4 * (steps + forward_steps(steps, places)));
     }
-}
-
-fn references() -> Value {
-    serde_json::from_str(include_str!("../data/references.json")).expect("valid JSON")
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_str().expect("text").parse().expect("a number")
 }
 
 fn flow() -> Gradient {
@@ -538,9 +530,7 @@ fn reversible_steps_are_taken_back_and_their_gradient_is_that_of_the_steps() {
 /// determinant of the flow's derivative.
 #[test]
 fn probability_is_conserved() {
-    let text = include_str!("../data/references.json");
-    let references: Value = serde_json::from_str(text).expect("valid JSON");
-    let number = |v: &Value| v.as_str().expect("text").parse::<f64>().expect("a number");
+    let references = references();
     let space = Rows::<f64>::new(3);
     for (name, field) in [
         ("lotka_volterra", lotka_volterra as fn(&Points, &mut Points)),

@@ -13,6 +13,7 @@ mod gradients;
 mod multistep;
 mod order_conditions;
 mod promises;
+mod references;
 mod reversible;
 mod rounding;
 mod sde;

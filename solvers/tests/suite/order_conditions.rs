@@ -1,8 +1,8 @@
 //! Every condition of every method, in exact numbers and in the doubles that
 //! the stepper runs.
 
+use crate::references::{METHODS, references};
 use num_bigint::BigInt;
-use serde_json::Value;
 use solvers::order::{Coefficients, Ring};
 use solvers::stability::{imaginary_interval, real_interval, stability_polynomial};
 use solvers::trees::TREES;
@@ -265,27 +265,6 @@ fn a_wrong_digit_anywhere_is_seen() {
     assert!(kept > 500, "{kept}");
 }
 
-fn fact(name: &str) -> Value {
-    let text = include_str!("../data/references.json");
-    let references: Value = serde_json::from_str(text).expect("valid JSON");
-    references["facts"][name].clone()
-}
-
-const FACTS: [&str; 12] = [
-    "euler",
-    "midpoint",
-    "heun2",
-    "ralston2",
-    "kutta3",
-    "ssprk33",
-    "rk4",
-    "rk38",
-    "bogacki_shampine32",
-    "dormand_prince54",
-    "tsitouras54",
-    "dop853",
-];
-
 /// The doubles of the stepper, examined by the same conditions; and what no
 /// condition sees: how large an error and its estimate are, against norms
 /// computed apart from this project.
@@ -293,7 +272,8 @@ const FACTS: [&str; 12] = [
 /// Verifies (RK.9), (RK.11).
 #[test]
 fn what_the_stepper_runs_is_what_was_checked() {
-    for ((method, exact), name) in methods::ALL.iter().zip(all()).zip(FACTS) {
+    let references = references();
+    for ((method, exact), name) in methods::ALL.iter().zip(all()).zip(METHODS) {
         let doubles = method.coefficients();
         let near = |doubles: &[f64], exact: &[Exact]| {
             doubles.iter().zip(exact).all(|(x, exact)| {
@@ -317,7 +297,7 @@ fn what_the_stepper_runs_is_what_was_checked() {
         assert_eq!(doubles.order(), method.order, "{name}");
         assert_eq!(doubles.dense_order(), method.dense_order, "{name}");
         assert!(doubles.row_sum_defect() <= 1e-14, "{name}");
-        let fact = fact(name);
+        let fact = &references["facts"][name];
         let known = |key: &str| fact[key].as_f64();
         assert_eq!(known("order"), Some(method.order as f64));
         // Ten digits are given; the intervals were looked for in steps of 1e-4.

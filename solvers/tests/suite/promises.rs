@@ -1,8 +1,8 @@
 //! What the solvers promise: the exact maps, the orders, the ends of the
 //! interval, independence of the batch, and endings that say what happened.
 
+use crate::references::{METHODS, numbers, references};
 use crate::rounding::{UNIT, jacobian, left};
-use serde_json::Value;
 use solvers::sde::{Brownian, Scheme, solve_sde};
 use solvers::{
     AB2, AB3, AB4, Adaptive, Batch as Batches, Companions, Error, Mean, Method, Outcome, Rows,
@@ -38,32 +38,6 @@ fn march(mut field: Pair, method: &Method, y0: &[f64], nodes: Vec<f64>) -> Vec<f
     assert_eq!(end.outcome, Outcome::Done);
     end.state
 }
-
-fn references() -> Value {
-    serde_json::from_str(include_str!("../data/references.json")).expect("valid JSON")
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    let list = value.as_array().expect("a list").iter();
-    list.map(|x| x.as_str().expect("text").parse().expect("a number"))
-        .collect()
-}
-
-/// The names of the reference file, in the order of `methods::ALL`.
-const MAPS: [&str; 12] = [
-    "euler",
-    "midpoint",
-    "heun2",
-    "ralston2",
-    "kutta3",
-    "ssprk33",
-    "rk4",
-    "rk38",
-    "bogacki_shampine32",
-    "dormand_prince54",
-    "tsitouras54",
-    "dop853",
-];
 
 /// What a bound on rounding asks of a field: its slope, its derivatives by `y` and
 /// by `t`, and what it rounds itself.
@@ -212,7 +186,7 @@ fn one_step_and_sixteen_are_the_exact_maps() {
         ("forced_damped_pendulum", pendulum, of_pendulum),
         ("lotka_volterra", lotka_volterra, of_lotka_volterra),
     ];
-    for (name, method) in MAPS.into_iter().zip(*methods::ALL) {
+    for (name, method) in METHODS.into_iter().zip(*methods::ALL) {
         // The wrong twin: a coefficient of the result, a few thousand ulps off.
         let mut twin = method.clone();
         let last = method.stages() - 1;

@@ -3,6 +3,7 @@
 //! The counts are scipy 1.17.1's (`solve_ivp`, rtol = atol), the exact ends
 //! come from extrapolation with 40 digits.
 
+use crate::references::{numbers, references};
 use serde_json::Value;
 use solvers::{Adaptive, Method, Outcome, Rows, Solve, methods};
 
@@ -25,12 +26,6 @@ const PROBLEMS: [(&str, Field); 5] = [
     }),
 ];
 
-fn numbers(value: &Value) -> Vec<f64> {
-    let list = value.as_array().expect("a list").iter();
-    list.map(|x| x.as_str().expect("text").parse().expect("a number"))
-        .collect()
-}
-
 fn time(value: &Value) -> f64 {
     value
         .as_f64()
@@ -40,8 +35,7 @@ fn time(value: &Value) -> f64 {
 
 #[test]
 fn the_work_is_scipys_and_the_error_too() {
-    let text = include_str!("../data/references.json");
-    let references: Value = serde_json::from_str(text).expect("valid JSON");
+    let references = references();
     let mut rows = 0;
     for (name, field) in PROBLEMS {
         let problem = &references["problems"][name];
