@@ -6,29 +6,12 @@
 //! Skips with a printed reason where NVRTC is not installed; with
 //! `FLOWGRAD_NVRTC=required` in the environment that is a failure.
 
+#[path = "../../cuda/tests/compiler/mod.rs"]
+mod compiler;
+
 use autograd::{Binary, Compare, Unary, pointwise_kernels};
-use cuda::{CudaUnavailable, Found, Source, compile};
-use std::env;
-
-/// Ampere, Hopper, Blackwell.
-const ARCHITECTURES: [&str; 3] = ["sm_80", "sm_90", "sm_120"];
-
-/// Whether NVRTC is there.
-fn nvrtc() -> bool {
-    match Found::look().compiler {
-        Ok(version) => {
-            println!("NVRTC {version}");
-            true
-        }
-        Err(reason) => {
-            let required = env::var("FLOWGRAD_NVRTC").is_ok_and(|word| word == "required");
-            assert!(!required, "{reason}");
-            assert_eq!(reason, CudaUnavailable::NoCompiler);
-            println!("skipped: {reason}");
-            false
-        }
-    }
-}
+use compiler::{ARCHITECTURES, nvrtc};
+use cuda::{Source, compile};
 
 /// What is wrong with a kernel on an architecture.
 fn complaint(source: &Source, architecture: &str) -> Option<String> {

@@ -5,31 +5,14 @@
 //! Skips with a printed reason where NVRTC is not installed; with
 //! `FLOWGRAD_NVRTC=required` in the environment that is a failure.
 
-use cuda::{CudaError, CudaUnavailable, Expr, Formula, Found, Source, compile, sources};
+mod compiler;
+
+use compiler::{ARCHITECTURES, nvrtc};
+use cuda::{CudaError, Expr, Formula, Source, compile, sources};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
-
-/// Ampere, Hopper, Blackwell.
-const ARCHITECTURES: [&str; 3] = ["sm_80", "sm_90", "sm_120"];
-
-/// Whether NVRTC is there.
-fn nvrtc() -> bool {
-    match Found::look().compiler {
-        Ok(version) => {
-            println!("NVRTC {version}");
-            true
-        }
-        Err(reason) => {
-            let required = env::var("FLOWGRAD_NVRTC").is_ok_and(|word| word == "required");
-            assert!(!required, "{reason}");
-            assert_eq!(reason, CudaUnavailable::NoCompiler);
-            println!("skipped: {reason}");
-            false
-        }
-    }
-}
 
 /// Kernels printed from expressions, which between them use every function.
 /// (Those that arrays are computed with are compiled by a test of `autograd`,

@@ -1,5 +1,7 @@
 //! **Ends** of processes, for tests of what must end one.
 
+#![expect(unsafe_code, reason = "memory that is not there is written")]
+
 use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -7,13 +9,19 @@ use std::process::Command;
 /// Set in the processes that these tests start.
 const CHILD: &str = "CUDA_EMULATOR_CHILD";
 
-/// Runs the test of this whole name again in a process of its own, which does
-/// `work`: the signal that ended it, if one did, and what it printed. There it
-/// is `None`.
-pub(crate) fn ended(test: &str, work: impl FnOnce()) -> Option<(Option<i32>, String)> {
+/// Runs the test of this whole name again in a process of its own, where `work`
+/// hands on the last byte that is its own and the first that is not, to be
+/// written: it must end between the two, by a violation of its memory.
+pub(crate) fn ends_outside(test: &str, work: impl FnOnce(fn([*mut u8; 2]))) {
     if env::var_os(CHILD).is_some() {
-        work();
-        return None;
+        return work(|[inside, outside]| {
+            // SAFETY: a byte of its own.
+            unsafe { inside.write_volatile(1) };
+            println!("inside");
+            // SAFETY: none, it is what must end this process.
+            unsafe { outside.write_volatile(1) };
+            println!("outside");
+        });
     }
     // The crate's own name is no part of a test's.
     let test = test.split_once("::").map_or(test, |(_, rest)| rest);
@@ -24,5 +32,9 @@ pub(crate) fn ended(test: &str, work: impl FnOnce()) -> Option<(Option<i32>, Str
         .output()
         .expect("it can be started");
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
-    Some((run.status.signal(), said))
+    assert_eq!(run.status.signal(), Some(libc::SIGSEGV), "{said}");
+    assert!(
+        said.contains("inside") && !said.contains("outside"),
+        "{said}"
+    );
 }

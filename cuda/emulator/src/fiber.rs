@@ -122,7 +122,7 @@ pub(crate) unsafe extern "C" fn switch(save: *mut usize, to: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ended::ended;
+    use crate::ended::ends_outside;
     use std::cell::Cell;
 
     thread_local! {
@@ -144,24 +144,12 @@ mod tests {
     #[test]
     fn a_byte_below_a_stack_ends_the_process() {
         let name = concat!(module_path!(), "::a_byte_below_a_stack_ends_the_process");
-        let ended = ended(name, || {
+        ends_outside(name, |write| {
             let mut stacks = Stacks::default();
             stacks.reserve(3);
             let lowest = stacks.range(1).0 as *mut u8;
-            // SAFETY: the lowest byte of the stack.
-            unsafe { lowest.write_volatile(1) };
-            println!("inside");
-            // SAFETY: none, it is what must end this process.
-            unsafe { lowest.sub(1).write_volatile(1) };
-            println!("outside");
+            write([lowest, lowest.wrapping_sub(1)]);
         });
-        if let Some((signal, said)) = ended {
-            assert_eq!(signal, Some(libc::SIGSEGV), "{said}");
-            assert!(
-                said.contains("inside") && !said.contains("outside"),
-                "{said}"
-            );
-        }
     }
 
     #[test]

@@ -257,7 +257,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ended::ended;
+    use crate::ended::ends_outside;
 
     fn by(block: u32, phase: u32, thread: u32) -> Actor {
         Actor {
@@ -297,23 +297,11 @@ mod tests {
     #[test]
     fn a_byte_past_the_end_ends_the_process() {
         let name = concat!(module_path!(), "::a_byte_past_the_end_ends_the_process");
-        let ended = ended(name, || {
+        ends_outside(name, |write| {
             let mut memory = Memory::default();
             let at = memory.allocate(4096 + 48).expect("there is room") as *mut u8;
-            // SAFETY: the last byte of the allocation.
-            unsafe { at.add(4096 + 47).write_volatile(1) };
-            println!("inside");
-            // SAFETY: none, it is what must end this process.
-            unsafe { at.add(4096 + 48).write_volatile(1) };
-            println!("outside");
+            write([at.wrapping_add(4096 + 47), at.wrapping_add(4096 + 48)]);
         });
-        if let Some((signal, said)) = ended {
-            assert_eq!(signal, Some(libc::SIGSEGV), "{said}");
-            assert!(
-                said.contains("inside") && !said.contains("outside"),
-                "{said}"
-            );
-        }
     }
 
     #[test]

@@ -17,7 +17,6 @@ pub(super) static SOURCE: LazyLock<Source> =
 pub struct Places {
     index: Buffer<u32>,
     inverse: Arc<Inverse>,
-    of: usize,
 }
 
 /// Who names each place of an axis: only a scatter asks for it, so it is made
@@ -74,7 +73,6 @@ impl Places {
         Ok(Places {
             index: device.upload(index)?,
             inverse: Arc::new(Inverse::new(index.to_vec(), of)),
-            of,
         })
     }
 
@@ -85,8 +83,7 @@ impl Places {
 
     /// From those parts.
     pub(crate) fn from_parts(index: Buffer<u32>, inverse: Arc<Inverse>) -> Self {
-        let of = inverse.of;
-        Places { index, inverse, of }
+        Places { index, inverse }
     }
 
     /// How many.
@@ -147,7 +144,7 @@ pub fn gather(
     outer: usize,
     inner: usize,
 ) -> Result<Buffer<f32>, CudaError> {
-    expect_len("gather", x, &[outer, places.of, inner])?;
+    expect_len("gather", x, &[outer, places.inverse.of, inner])?;
     let device = x.device();
     let n = numbers_of("gather", &[outer, places.len(), inner])?;
     let mut y = device.uninitialised(n)?;
@@ -159,7 +156,7 @@ pub fn gather(
         (&places.index).into(),
         e(outer)?.into(),
         e(places.len())?.into(),
-        e(places.of)?.into(),
+        e(places.inverse.of)?.into(),
         e(inner)?.into(),
     ];
     // SAFETY: the shapes are as checked, and each place is less than `of`.
@@ -181,11 +178,11 @@ pub fn scatter_add(
 ) -> Result<Buffer<f32>, CudaError> {
     expect_len("scatter_add", y, &[outer, places.len(), inner])?;
     let device = y.device();
-    let n = numbers_of("scatter_add", &[outer, places.of, inner])?;
+    let n = numbers_of("scatter_add", &[outer, places.inverse.of, inner])?;
     let mut x = device.uninitialised(n)?;
     let e = |n| extent("scatter_add", n);
     e(n)?;
-    let extents = [outer, places.len(), places.of, inner];
+    let extents = [outer, places.len(), places.inverse.of, inner];
     let mut arguments = vec![(&mut x).into(), y.into()];
     let lists;
     let kernel = match version {
